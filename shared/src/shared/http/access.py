@@ -1,0 +1,48 @@
+"""Who may call a route: an API key with the route's scope. Deny is the default."""
+
+from typing import Any
+
+from fastapi import Depends, Request
+from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
+
+from shared.access import SCOPES, Principal, find_principal
+from shared.http.problem import Problem
+
+_BEARER = HTTPBearer(auto_error=False, description="API key `lr_<id>_<secret>`")
+_HEADER = APIKeyHeader(name="X-API-Key", auto_error=False, description="API key `lr_<id>_<secret>`")
+
+
+class RequiredScope:
+    """A dependency that answers 401 without a valid key and 403 without the scope; gives the `Principal`."""
+
+    def __init__(self, scope: str) -> None:
+        if scope not in SCOPES:
+            message = f"unknown scope {scope}"
+            raise ValueError(message)
+        self.scope = scope
+
+    async def __call__(
+        self,
+        request: Request,
+        bearer: HTTPAuthorizationCredentials | None = Depends(_BEARER),  # noqa: B008 - FastAPI's way
+        header: str | None = Depends(_HEADER),
+    ) -> Principal:
+        """Return the caller. Errors: `Problem` 401, 403."""
+        key = bearer.credentials if bearer is not None else header
+        principal = await self._find(request, key) if key else None
+        if principal is None:
+            raise Problem(401, "unauthorized", "A valid API key is needed", headers={"WWW-Authenticate": "Bearer"})
+        if not principal.may(self.scope):
+            raise Problem(403, "forbidden", "The API key lacks a scope", detail=f"This call needs {self.scope}.")
+        return principal
+
+    @staticmethod
+    async def _find(request: Request, key: str) -> Principal | None:
+        runtime = request.app.state.runtime
+        async with runtime.database.connection() as sql:
+            return await find_principal(sql, key, runtime.clock.now())
+
+
+def require_scope(scope: str) -> Any:
+    """Return the dependency that lets only keys with *scope* (or admin) in."""
+    return Depends(RequiredScope(scope))

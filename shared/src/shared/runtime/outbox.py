@@ -1,0 +1,206 @@
+"""The outbox: events that no Kafka record caused. Published by whoever wrote them; leftovers of the dead by a leader."""
+
+import asyncio
+import contextlib
+import random
+import time
+from collections import deque
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import structlog
+
+from shared.clock import Clock
+from shared.db import Database, Record, Sql
+from shared.ids import instant_of
+from shared.kafka import Outgoing, Publisher, PublishFailed
+from shared.runtime import metrics
+from shared.runtime.failures import is_dependency_failure
+
+log = structlog.get_logger(module=__name__)
+
+OWNER_LOCK_CLASS = 0x4C52  # first half of the advisory lock that says "this owner lives"; the second is the owner
+LEADER_LOCK_CLASS = 0x4C53
+MEMORY_LIMIT = 20_000  # about 25 MB of events; beyond that they wait in the table, where they already are
+PUBLISH_MOST = 1_000
+RELAY_EVERY_SECONDS = 1.0
+SWEEP_EVERY_SECONDS = 5.0
+
+_DECODER = msgspec.msgpack.Decoder(Outgoing)
+_DELETE = "DELETE FROM outbox WHERE id = ANY($1::uuid[])"
+_OWN_LEFTOVERS = "SELECT event FROM outbox WHERE owner = $1 ORDER BY id LIMIT $2"
+_DEAD_LEFTOVERS = """
+    SELECT id::text AS id, event FROM outbox
+    WHERE NOT EXISTS (
+        SELECT FROM pg_locks
+        WHERE locktype = 'advisory' AND classid = $1 AND objid = outbox.owner::oid AND granted
+          AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    )
+    ORDER BY id LIMIT $2
+"""
+
+
+def new_owner() -> int:
+    """Return a number for this process's life; positive 31 bits."""
+    return random.SystemRandom().randrange(1, 2**31)
+
+
+class OutboxPublisher:
+    """Publishes this process's own outbox rows in the order of their commits."""
+
+    def __init__(self, database: Database, publisher: Publisher, owner: int) -> None:
+        self._database = database
+        self._publisher = publisher
+        self._owner = owner
+        self._queue: deque[Outgoing] = deque()
+        self._is_overflowed = False
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._failures = 0
+        self._swept_at = 0.0
+
+    def add(self, events: Sequence[Outgoing]) -> None:
+        """Take over events whose transaction has committed. Never blocks and never fails: the rows are in the table."""
+        if not events:
+            return
+        if self._is_overflowed or len(self._queue) + len(events) > MEMORY_LIMIT:
+            self._is_overflowed = True
+        else:
+            self._queue.extend(events)
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Publish until `drain`, then what is left for as long as the broker takes it."""
+        while not self._stopping or self._queue:
+            if not self._queue and not self._is_overflowed:
+                with contextlib.suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), 1.0)
+                self._wake.clear()
+                self._sweep_now_and_then()
+            if not await self.run_once() and self._stopping:
+                return  # leftovers stay in the table: the leader of the living publishes them
+
+    async def drain(self) -> None:
+        """Publish what is queued and let `run` return."""
+        self._stopping = True
+        self._wake.set()
+
+    async def run_once(self) -> bool:
+        """Publish one batch; return whether nothing went wrong."""
+        try:
+            if self._queue:
+                batch = [self._queue[index] for index in range(min(PUBLISH_MOST, len(self._queue)))]
+                await self._publish(batch)
+                for _ in batch:
+                    self._queue.popleft()
+            elif self._is_overflowed:
+                await self._publish(await self._load_own())
+        except Exception as error:
+            if not (is_dependency_failure(error) or isinstance(error, PublishFailed)):
+                raise
+            self._failures += 1
+            if self._failures % 20 == 1:
+                log.warning("outbox_waits", error=type(error).__name__, attempts=self._failures)
+            await asyncio.sleep(min(5.0, 0.05 * 2 ** min(self._failures, 7)))
+            return False
+        self._failures = 0
+        return True
+
+    async def _publish(self, batch: Sequence[Outgoing]) -> None:
+        if batch:
+            await self._publisher.publish(batch)
+            # Delete only after the acknowledgement: earlier, a crash between the two loses the event.
+            async with self._database.connection() as sql:
+                await sql.execute(_DELETE, [event.id for event in batch])
+
+    async def _load_own(self) -> list[Outgoing]:
+        # Lowered before the query: what commits meanwhile goes to memory again. Twins are harmless, a gap is not.
+        self._is_overflowed = False
+        async with self._database.connection() as sql:
+            rows = await sql.fetch(_OWN_LEFTOVERS, self._owner, PUBLISH_MOST)
+        if len(rows) == PUBLISH_MOST:
+            self._is_overflowed = True
+        return [_DECODER.decode(row["event"]) for row in rows]
+
+    def _sweep_now_and_then(self) -> None:
+        """Look into the table for own rows that memory never heard of: a request cancelled while its COMMIT returned."""
+        now = time.monotonic()
+        if now - self._swept_at > SWEEP_EVERY_SECONDS:
+            self._swept_at = now
+            self._is_overflowed = True
+
+
+class OutboxRelay:
+    """Publishes the outbox rows of processes that are gone. One leader at a time, by session advisory lock."""
+
+    def __init__(self, database: Database, publisher: Publisher, owner: int, clock: Clock) -> None:
+        self._database = database
+        self._publisher = publisher
+        self._owner = owner
+        self._clock = clock
+        self._anchor: Any = None
+        self._is_leader = False
+        self._stopping = asyncio.Event()
+
+    async def open(self) -> None:
+        """Take the lock that says this owner lives. Must hold before the first outbox row is written."""
+        self._anchor = await self._database.dedicated()
+        await self._anchor.execute("SELECT pg_advisory_lock($1, $2)", OWNER_LOCK_CLASS, self._owner)
+
+    async def close(self) -> None:
+        """Give the locks up."""
+        if self._anchor is not None:
+            self._anchor.terminate()
+            self._anchor = None
+
+    async def run(self) -> None:
+        """Look for leftovers every second until `drain`."""
+        while not self._stopping.is_set():
+            try:
+                await self.run_once()
+            except Exception as error:
+                if not (is_dependency_failure(error) or isinstance(error, PublishFailed)):
+                    raise
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), RELAY_EVERY_SECONDS)
+
+    async def drain(self) -> None:
+        """Let `run` return."""
+        self._stopping.set()
+
+    async def run_once(self) -> int:
+        """Publish the leftovers of dead processes; return how many."""
+        await self._keep_anchor()
+        async with self._database.connection() as sql:
+            await self._observe(sql)
+            if not self._is_leader:
+                return 0
+            rows = await sql.fetch(_DEAD_LEFTOVERS, OWNER_LOCK_CLASS, PUBLISH_MOST)
+        if rows:
+            await self._publish(rows)
+        return len(rows)
+
+    async def _publish(self, rows: Sequence[Record]) -> None:
+        await self._publisher.publish([_DECODER.decode(row["event"]) for row in rows])
+        async with self._database.connection() as sql:
+            await sql.execute(_DELETE, [row["id"] for row in rows])
+        metrics.OUTBOX_RELAYED.inc(len(rows))
+        log.warning("outbox_relayed", events=len(rows))
+
+    async def _keep_anchor(self) -> None:
+        if self._anchor is None or self._anchor.is_closed():
+            self._is_leader = False
+            await self.open()
+        if not self._is_leader:
+            self._is_leader = await self._anchor.fetchval(
+                "SELECT pg_try_advisory_lock($1, hashtext(current_schema()))", LEADER_LOCK_CLASS
+            )
+
+    async def _observe(self, sql: Sql) -> None:
+        row = await sql.fetchrow("SELECT count(*) AS depth, min(id::text) AS oldest FROM (SELECT id FROM outbox LIMIT 100000) q")
+        assert row is not None
+        metrics.OUTBOX_DEPTH.set(row["depth"])
+        age = (self._clock.now() - instant_of(row["oldest"])) if row["oldest"] else timedelta(0)
+        metrics.OUTBOX_OLDEST.set(max(0.0, age.total_seconds()))

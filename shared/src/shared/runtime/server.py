@@ -1,0 +1,184 @@
+"""The HTTP side of a service: its own routes, the operators' routes, health, metrics."""
+
+import contextlib
+import hmac
+import ipaddress
+import time
+from collections.abc import Iterator
+from importlib.metadata import version as distribution_version
+from typing import TYPE_CHECKING, Any
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from shared.http.problem import Problem, on_http_exception, on_invalid_request, on_problem
+from shared.runtime import metrics
+from shared.runtime.failures import is_dependency_failure
+from shared.runtime.tracing import new_traceparent, trace_id_in
+
+if TYPE_CHECKING:
+    from shared.runtime.service import Runtime
+
+log = structlog.get_logger(module=__name__)
+
+PUBLIC_PATHS = ("/livez", "/readyz", "/version", "/metrics", "/openapi.json", "/docs")
+"""Need no key. /metrics asks for its own token, or a loopback address."""
+
+
+def build_app(runtime: "Runtime[Any]") -> FastAPI:
+    """Return the service's ASGI application, without starting anything."""
+    from shared.runtime.operations import operations_router  # the routes need the runtime's types: no cycle at import
+
+    service = runtime.service
+    app = FastAPI(
+        title=f"Leadrail {service.name}",
+        version=distribution_version(f"leadrail-{service.name}"),
+        redoc_url=None,
+        docs_url="/docs",
+        separate_input_output_schemas=False,
+    )
+    app.state.runtime = runtime
+    app.add_exception_handler(Problem, on_problem)
+    app.add_exception_handler(HTTPException, on_http_exception)
+    app.add_exception_handler(RequestValidationError, on_invalid_request)
+    app.router.routes.extend(_health_routes(runtime))
+    if service.build_router is not None:
+        app.include_router(service.build_router(runtime))
+    app.include_router(operations_router(runtime))
+    app.add_middleware(Edge)
+    return app
+
+
+class Edge:
+    """The outermost layer: a trace id for each request, a count by route, and a problem document for what escaped."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        traceparent = new_traceparent(dict(scope["headers"]).get(b"traceparent"))
+        scope["leadrail.traceparent"] = traceparent
+        scope["leadrail.trace_id"] = trace_id_in(traceparent)
+        status = 0
+
+        async def observed(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, observed)
+        except Exception as error:
+            if status:
+                raise
+            problem = _problem_for(error)
+            if problem.status == 500:  # noqa: PLR2004
+                log.error("request_failed", trace_id=scope["leadrail.trace_id"], error=type(error).__name__, exc_info=error)
+            await problem.response(scope["leadrail.trace_id"])(scope, receive, observed)
+        finally:
+            route = scope.get("route")
+            metrics.HTTP_REQUESTS.labels(getattr(route, "path", "unmatched"), str(status)).inc()
+
+
+def _problem_for(error: Exception) -> Problem:
+    if is_dependency_failure(error):
+        return Problem(503, "dependency_away", "A dependency is away; try again", headers={"Retry-After": "1"})
+    return Problem(500, "internal_error", "Something went wrong on our side")
+
+
+def _health_routes(runtime: "Runtime[Any]") -> list[Route]:
+    started = time.monotonic()
+
+    async def livez(_request: Request) -> Response:
+        return JSONResponse({"status": "alive", "uptime_seconds": round(time.monotonic() - started, 1)})
+
+    async def readyz(_request: Request) -> Response:
+        is_ready, parts = await runtime.is_ready()
+        return JSONResponse({"status": "ready" if is_ready else "not ready", "parts": parts}, 200 if is_ready else 503)
+
+    async def version(_request: Request) -> Response:
+        return JSONResponse({"service": runtime.name, "version": distribution_version(f"leadrail-{runtime.name}")})
+
+    async def exposition(request: Request) -> Response:
+        if not _may_read_metrics(request, runtime):
+            raise Problem(401, "unauthorized", "The metrics token is needed", headers={"WWW-Authenticate": "Bearer"})
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    return [
+        Route("/livez", livez, include_in_schema=False),
+        Route("/readyz", readyz, include_in_schema=False),
+        Route("/version", version, include_in_schema=False),
+        Route("/metrics", exposition, include_in_schema=False),
+    ]
+
+
+def _may_read_metrics(request: Request, runtime: "Runtime[Any]") -> bool:
+    key = runtime.settings.metrics_key
+    if key is not None:
+        given = request.headers.get("authorization", "").encode()
+        return hmac.compare_digest(given, b"Bearer " + key.get_secret_value().encode())
+    if request.client is None or "x-forwarded-for" in request.headers:
+        return False  # behind a proxy on this host everybody looks like loopback
+    try:
+        return ipaddress.ip_address(request.client.host).is_loopback
+    except ValueError:
+        return False
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals to `serve`: it drains the consumers too."""
+        yield
+
+
+class HttpServer:
+    """uvicorn in this process's event loop."""
+
+    def __init__(self, runtime: "Runtime[Any]") -> None:
+        settings = runtime.settings
+        self._server = _Server(
+            uvicorn.Config(
+                build_app(runtime),
+                host=settings.host,
+                port=settings.port,
+                loop="none",
+                http="httptools",
+                ws="none",
+                lifespan="off",
+                access_log=False,
+                log_config=None,
+                server_header=False,
+                date_header=False,
+                proxy_headers=False,
+                timeout_keep_alive=75,
+                timeout_graceful_shutdown=5,
+                limit_concurrency=2_000,
+                backlog=2_048,
+            )
+        )
+
+    async def run(self) -> None:
+        """Serve until `drain`."""
+        try:
+            await self._server.serve()
+        except SystemExit as error:  # uvicorn exits the process when it cannot bind
+            message = f"cannot listen on {self._server.config.host}:{self._server.config.port}"
+            raise OSError(message) from error
+
+    async def drain(self) -> None:
+        """Stop accepting, finish the requests in hand."""
+        self._server.should_exit = True

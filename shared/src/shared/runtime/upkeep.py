@@ -1,0 +1,92 @@
+"""What must be looked after while a service runs: live documents, day partitions."""
+
+import asyncio
+import contextlib
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+
+from shared.clock import Clock
+from shared.db import Database
+from shared.documents import DocumentStore
+from shared.runtime.failures import is_dependency_failure
+from shared.runtime.inbox import TABLE as INBOX
+from shared.runtime.partitions import days_around, drop_days_before, ensure_days
+
+log = structlog.get_logger(module=__name__)
+
+REFRESH_SECONDS = 1.0
+INBOX_KEPT = timedelta(days=9)  # topics keep 7 days; the inbox must outlive them, or a rewind decides twice
+PARTITIONS_EVERY = timedelta(hours=1)
+
+
+class Upkeep:
+    """Refreshes live documents each second and makes and drops day partitions each hour."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        documents: Sequence[DocumentStore[Any]],
+        partitioned_tables: Mapping[str, timedelta],
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._documents = documents
+        self._tables = {INBOX: INBOX_KEPT, **partitioned_tables}
+        self._partitions_at: datetime | None = None
+        self._stopping = asyncio.Event()
+
+    async def open(self) -> None:
+        """Connect, waiting for a database that is not there yet; then do everything once."""
+        attempt = 0
+        while True:
+            try:
+                await self._database.open()
+                break
+            except Exception as error:
+                if not is_dependency_failure(error):
+                    raise
+                attempt += 1
+                if attempt % 10 == 1:
+                    log.warning("database_away", error=type(error).__name__)
+                await asyncio.sleep(0.5)
+        await self._keep_partitions()
+        for document in self._documents:
+            await document.open(self._database, self._clock.now())
+
+    async def run(self) -> None:
+        """Repeat until `drain`."""
+        while not self._stopping.is_set():
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), REFRESH_SECONDS)
+            try:
+                await self.run_once()
+            except Exception as error:
+                if not is_dependency_failure(error):
+                    raise
+
+    async def drain(self) -> None:
+        """Let `run` return."""
+        self._stopping.set()
+
+    async def run_once(self) -> None:
+        """Refresh documents; look after partitions when an hour has passed."""
+        if self._documents:
+            async with self._database.connection() as sql:
+                for document in self._documents:
+                    await document.refresh(sql)
+        if self._partitions_at is None or self._clock.now() - self._partitions_at >= PARTITIONS_EVERY:
+            await self._keep_partitions()
+
+    async def _keep_partitions(self) -> None:
+        now = self._clock.now()
+        for table, kept in self._tables.items():
+            async with self._database.transaction() as sql:
+                await ensure_days(sql, table, days_around(now))
+                dropped = await drop_days_before(sql, table, now - kept)
+            if dropped:
+                log.info("partitions_dropped", table=table, partitions=len(dropped))
+        self._partitions_at = now
