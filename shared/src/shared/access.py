@@ -26,7 +26,10 @@ _ID_BYTES = 8
 _SECRET_BYTES = 24  # 192 bits
 _NOBODY = hashlib.sha256(b"nobody").digest()
 
-_ACTIVE = "revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)"
+_COUNT_ACTIVE = """
+    SELECT count(*) FROM access.api_key
+    WHERE client = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)
+"""
 
 
 class TooManyKeys(ValueError):
@@ -53,13 +56,16 @@ class Principal:
 async def create_key(
     sql: Sql, *, client: str, scopes: Sequence[str], now: datetime, expires_at: datetime | None = None
 ) -> str:
-    """Store a new key for *client* and return its text; it cannot be shown again. Errors: `TooManyKeys`, `UnknownScope`."""
+    """Store a new key for *client*; return its text, which cannot be shown again.
+
+    Errors: `TooManyKeys`, `UnknownScope`.
+    """
     unknown = sorted(set(scopes) - set(SCOPES))
     if unknown or not scopes:
         message = f"unknown scope {', '.join(unknown) or '(none given)'}; known: {', '.join(SCOPES)}"
         raise UnknownScope(message)
     await sql.execute("SELECT pg_advisory_xact_lock(hashtextextended('api_key/' || $1, 0))", client)
-    active = await sql.fetchval(f"SELECT count(*) FROM access.api_key WHERE client = $1 AND {_ACTIVE}", client, now)
+    active = await sql.fetchval(_COUNT_ACTIVE, client, now)
     if active >= ACTIVE_KEYS_PER_CLIENT:
         message = f"client {client} has {active} active keys; revoke one first"
         raise TooManyKeys(message)
@@ -81,7 +87,9 @@ async def create_key(
 async def revoke_key(sql: Sql, *, key_id: str, now: datetime) -> bool:
     """Revoke a key, effective with the next request; return whether it was active."""
     client = await sql.fetchval(
-        "UPDATE access.api_key SET revoked_at = $2 WHERE key_id = $1 AND revoked_at IS NULL RETURNING client", key_id, now
+        "UPDATE access.api_key SET revoked_at = $2 WHERE key_id = $1 AND revoked_at IS NULL RETURNING client",
+        key_id,
+        now,
     )
     if client is None:
         return False
@@ -95,7 +103,7 @@ async def find_principal(sql: Sql, key: str, now: datetime) -> Principal | None:
     key_id, _, secret = rest.partition("_")
     row = await sql.fetchrow(
         "SELECT client, secret_sha256, scopes, last_used_at FROM access.api_key"
-        f" WHERE key_id = $1 AND {_ACTIVE}",
+        " WHERE key_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)",
         key_id,
         now,
     )

@@ -1,7 +1,7 @@
 """The ``leadrail`` command: what an operator does before and around the services."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated
 
 import asyncpg
@@ -30,7 +30,8 @@ DatabaseUrl = Annotated[
     str, typer.Option("--database-url", envvar="DATABASE_URL", help="URL of a role that may create roles and schemas.")
 ]
 SecretKey = Annotated[
-    str, typer.Option("--secret-key", envvar="LEADRAIL_SECRET_KEY", help="At least 32 characters; seals secrets at rest.")
+    str,
+    typer.Option("--secret-key", envvar="LEADRAIL_SECRET_KEY", help="At least 32 characters; seals secrets at rest."),
 ]
 console = Console()
 
@@ -101,12 +102,16 @@ def list_keys(database_url: DatabaseUrl) -> None:
     """Show keys: client, scopes, when created, used, expired, revoked."""
     table = Table("key id", "client", "scopes", "created", "last used", "expires", "revoked")
     for row in asyncio.run(_list(database_url)):
-        table.add_row(row["key_id"], row["client"], ", ".join(row["scopes"]), *(_instant(row[name]) for name in _INSTANTS))
+        table.add_row(
+            row["key_id"], row["client"], ", ".join(row["scopes"]), *(_instant(row[name]) for name in _INSTANTS)
+        )
     console.print(table)
 
 
 @keys.command("revoke")
-def revoke_key(database_url: DatabaseUrl, key_id: Annotated[str, typer.Argument(help="As `keys list` shows it.")]) -> None:
+def revoke_key(
+    database_url: DatabaseUrl, key_id: Annotated[str, typer.Argument(help="As `keys list` shows it.")]
+) -> None:
     """Revoke a key, effective with the next request."""
     if not asyncio.run(_revoke(database_url, key_id)):
         console.print(f"no active key {key_id}")
@@ -125,7 +130,7 @@ def _settings() -> ServiceSettings:
     return ServiceSettings(database_url=SecretStr(""))
 
 
-async def _create(url: str, client: str, scopes: list[str], expires_at: object) -> str:
+async def _create(url: str, client: str, scopes: list[str], expires_at: datetime | None) -> str:
     connection = await asyncpg.connect(plain_url(url))
     try:
         async with connection.transaction():

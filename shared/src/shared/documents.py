@@ -140,8 +140,8 @@ class DocumentStore(Generic[T]):
         )
         assert before is not None
         await sql.execute(
-            "UPDATE live_document SET version = $2, previous_version = version, applied_at = $3, applied_by = $4, why = $5"
-            " WHERE kind = $1",
+            "UPDATE live_document SET version = $2, previous_version = version, applied_at = $3, applied_by = $4,"
+            " why = $5 WHERE kind = $1",
             self.kind,
             version,
             now,

@@ -9,7 +9,7 @@ import contextlib
 import ssl
 import zlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import structlog
@@ -88,6 +88,18 @@ def make_consumer(settings: ServiceSettings, group: str) -> AIOKafkaConsumer:
         max_partition_fetch_bytes=2 * 1024 * 1024,
         **client_options(settings),
     )
+
+
+class EventPublisher(Protocol):
+    """Where committed events go."""
+
+    async def publish(self, events: Sequence[Outgoing]) -> None:
+        """Return once every event is acknowledged."""
+        ...
+
+    async def close(self) -> None:
+        """Give up connections."""
+        ...
 
 
 class Publisher:

@@ -13,7 +13,7 @@ from shared.db import plain_url
 
 RUNTIME_TABLES = ("inbox", "outbox", "timer", "parked", "dead_letter", "audit", "document", "live_document")
 
-_RUNTIME_DDL = """
+RUNTIME_DDL = """
 CREATE TABLE inbox (
     event_id uuid NOT NULL,
     consumer text NOT NULL,
@@ -117,8 +117,8 @@ CREATE TABLE live_document (
 
 
 def create_runtime_tables() -> None:
-    """Create the tables the runtime keeps in every service's schema. `refuse_change()` is there for append-only tables."""
-    for statement in split_statements(_RUNTIME_DDL):
+    """Create the tables the runtime keeps in every service's schema, and `refuse_change()` for append-only tables."""
+    for statement in split_statements(RUNTIME_DDL):
         op.execute(text(statement.replace(":", r"\:")))
 
 

@@ -1,5 +1,6 @@
 """Roles, schemas, topics, keys: what must exist before the first service starts. Everything here may run again."""
 
+import asyncio
 import base64
 from collections.abc import Sequence
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -15,6 +16,7 @@ from shared.migrations import split_statements
 from shared.secret_box import SecretBox
 from shared.settings import ServiceSettings
 
+LEADER_SECONDS = 20
 SERVICES = ("ingest", "scoring", "consent", "routing", "sla-monitor")
 
 _ACCESS_DDL = """
@@ -75,7 +77,9 @@ async def provision_database(admin_url: str, secret_key: str, services: Sequence
             await sql.execute("SELECT pg_advisory_xact_lock(hashtext('leadrail-provision'))")
             for statement in split_statements(_ACCESS_DDL):
                 await sql.execute(statement)
-            await sql.execute(f'REVOKE CREATE ON SCHEMA public FROM PUBLIC; REVOKE ALL ON DATABASE "{database}" FROM PUBLIC')
+            await sql.execute(
+                f'REVOKE CREATE ON SCHEMA public FROM PUBLIC; REVOKE ALL ON DATABASE "{database}" FROM PUBLIC'
+            )
             for service in services:
                 await _provision_service(sql, database, service, _password(database, service, secret_key))
     finally:
@@ -116,6 +120,20 @@ async def create_topics(settings: ServiceSettings, *, replication: int = 1, part
             for _name, code, *_rest in response.topic_errors:
                 if code and for_code(code) is not TopicAlreadyExistsError:
                     raise for_code(code)
+            await _wait_for_leaders(admin, [topic.name for topic in missing])
         return [topic.name for topic in missing]
     finally:
         await admin.close()
+
+
+async def _wait_for_leaders(admin: AIOKafkaAdminClient, names: list[str]) -> None:
+    """Return when every partition has a leader: until then a producer is answered NotLeader."""
+    async with asyncio.timeout(LEADER_SECONDS):
+        while True:
+            described = await admin.describe_topics(names)
+            if all(
+                topic["error_code"] == 0 and topic["partitions"] and all(p["leader"] >= 0 for p in topic["partitions"])
+                for topic in described
+            ):
+                return
+            await asyncio.sleep(0.05)

@@ -20,7 +20,7 @@ class ServiceSettings(BaseSettings):
     port: int = Field(default=8000, description="Port the HTTP server listens on.")
     database_url: SecretStr = Field(
         default_factory=lambda: SecretStr(os.environ.get("DATABASE_URL", "")),
-        description="PostgreSQL URL with the service's own role; `DATABASE_URL` is used when the prefixed one is unset.",
+        description="PostgreSQL URL with the service's own role; `DATABASE_URL` when the prefixed one is unset.",
     )
     kafka_bootstrap_servers: str = Field(
         default="127.0.0.1:9092",
@@ -62,7 +62,10 @@ class ServiceSettings(BaseSettings):
         default="info", validation_alias=AliasChoices("LOG_LEVEL"), description="debug, info, warning or error."
     )
     batch_size: int = Field(
-        default=500, ge=1, le=5000, description="Most events one consumer transaction takes (cost per row is flat from 100)."
+        default=500,
+        ge=1,
+        le=5000,
+        description="Most events one consumer transaction takes (cost per row is flat from 100).",
     )
     poll_pace_ms: float = Field(
         default=2.0, ge=0, description="Pause between polls while events flow: larger batches, a third less CPU."

@@ -6,17 +6,23 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import asyncpg
+import httpx
 import pytest
 from pydantic import SecretStr
+from sqlalchemy import MetaData
+
+from shared.access import create_key
 from shared.clock import Clock, SystemClock
 from shared.contracts import LeadCaptured, LeadNurtured
-from shared.db import Sql
-from shared.migrations import _RUNTIME_DDL, split_statements
+from shared.db import ConnectionSql, Sql
+from shared.documents import DocumentInvalid, DocumentStore, load_yaml
+from shared.ids import new_id
+from shared.migrations import RUNTIME_DDL, split_statements
 from shared.provision import create_topics, provision_database, role_url
 from shared.runtime import Consumer, DueTimer, Received, Runtime, Service, UnitOfWork
+from shared.runtime.server import build_app
 from shared.settings import ServiceSettings
 from shared.testing.builders import make_score
-from sqlalchemy import MetaData
 
 SECRET_KEY = "a-key-for-tests-only-0123456789abcdef"
 
@@ -55,15 +61,20 @@ async def on_lead_captured(work: UnitOfWork[ToyRepository], batch: Sequence[Rece
             raise ValueError("cannot digest this")
     await work.repo.save_seen([(received.key, received.event.lead.last_name or "") for received in batch])
     for received in batch:
-        work.emit(
-            LeadNurtured(lead_id=received.key, origin=received.event.origin, score=make_score()), cause=received
-        )
+        work.emit(LeadNurtured(lead_id=received.key, origin=received.event.origin, score=make_score()), cause=received)
 
 
 async def on_reminder_due(work: UnitOfWork[ToyRepository], due: Sequence[DueTimer]) -> None:
     if any(timer.payload["name"] in work.repo.faults.poison for timer in due):
         raise ValueError("cannot digest this timer")
     await work.repo.save_seen([(timer.key, timer.payload["name"]) for timer in due])
+
+
+def parse_rules(text: str) -> int:
+    rules = load_yaml(text)
+    if not isinstance(rules, dict) or not isinstance(rules.get("limit"), int):
+        raise DocumentInvalid([{"pointer": "/limit", "detail": "a number is needed"}])
+    return int(rules["limit"])
 
 
 @dataclass
@@ -80,6 +91,7 @@ class Toy:
             settings=self.settings,
             repository=lambda sql: ToyRepository(sql, self.faults),
             metadata=MetaData(),
+            documents=(DocumentStore("toy_rules", parse_rules, default="limit: 1"),),
             consumers=(Consumer("toy", {LeadCaptured: on_lead_captured}),),
             timers={"reminder": on_reminder_due},
         )
@@ -92,6 +104,19 @@ class Toy:
             yield runtime
         finally:
             await runtime.close()
+
+    @asynccontextmanager
+    async def http(self, runtime: Runtime[ToyRepository], *scopes: str) -> AsyncIterator[httpx.AsyncClient]:
+        """Lend a client of the toy's HTTP side with a key of *scopes*, or without a key."""
+        headers = {}
+        if scopes:
+            connection = await asyncpg.connect(self.url)
+            key = await create_key(ConnectionSql(connection), client=new_id(), scopes=scopes, now=runtime.clock.now())
+            await connection.close()
+            headers = {"Authorization": f"Bearer {key}"}
+        transport = httpx.ASGITransport(app=build_app(runtime), raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://toy", headers=headers) as client:
+            yield client
 
     async def seen(self) -> list[tuple[str, str]]:
         rows = await self.fetch("SELECT lead_id, name FROM toy.seen ORDER BY seen_id")
@@ -113,7 +138,7 @@ async def toy(create_database: Callable[..., str], kafka_bootstrap_servers: str,
     own_url = role_url(url, "toy", SECRET_KEY)
     connection = await asyncpg.connect(own_url, server_settings={"search_path": "toy"})
     try:
-        for statement in split_statements(_RUNTIME_DDL):
+        for statement in split_statements(RUNTIME_DDL):
             await connection.execute(statement)
         await connection.execute(
             "CREATE TABLE seen (seen_id bigint GENERATED ALWAYS AS IDENTITY, lead_id text, name text)"

@@ -1,10 +1,11 @@
 """The whole loop on a real broker: poll, commit, publish, offset."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
+
 from shared.kafka import Outgoing, Publisher, client_options
 from shared.runtime import Runtime
 
@@ -23,9 +24,9 @@ async def consuming(runtime: Runtime[ToyRepository]) -> AsyncIterator[None]:
         await task
 
 
-async def until(condition: Callable[[], object]) -> None:
+async def until(condition: Callable[[], Awaitable[object]]) -> None:
     """Poll an asynchronous condition; the test's own timeout ends a wait that never comes true."""
-    while not await condition():  # type: ignore[misc]
+    while not await condition():  # noqa: ASYNC110 - the state is in a database
         await asyncio.sleep(0.02)
 
 
@@ -45,12 +46,16 @@ async def publish(toy: Toy, *names: str, lead_id: str = "lead-1") -> None:
     outgoing = []
     for item in arrived(*(captured(lead_id, name) for name in names)):
         event = item.received.event
-        outgoing.append(Outgoing(item.received.id, event.type, event.topic, lead_id, "2026-11-24T10:00:00Z", item.payload))
+        outgoing.append(
+            Outgoing(item.received.id, event.type, event.topic, lead_id, "2026-11-24T10:00:00Z", item.payload)
+        )
     await publisher.publish(outgoing)
     await publisher.close()
 
 
-async def test_events_of_one_lead_are_handled_in_order_and_their_effects_reach_the_next_topic(toy_with_topics: Toy) -> None:
+async def test_events_of_one_lead_are_handled_in_order_and_their_effects_reach_the_next_topic(
+    toy_with_topics: Toy,
+) -> None:
     toy = toy_with_topics
     await publish(toy, *(f"{number:03}" for number in range(200)))
     async with toy.runtime() as runtime, consuming(runtime):
@@ -62,7 +67,9 @@ async def test_events_of_one_lead_are_handled_in_order_and_their_effects_reach_t
     assert records[0].key == b"lead-1"
 
 
-async def test_undecodable_record_becomes_a_dead_letter_with_its_raw_bytes_and_the_rest_flows(toy_with_topics: Toy) -> None:
+async def test_undecodable_record_becomes_a_dead_letter_with_its_raw_bytes_and_the_rest_flows(
+    toy_with_topics: Toy,
+) -> None:
     toy = toy_with_topics
     producer = AIOKafkaProducer(**client_options(toy.settings))
     await producer.start()

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+
 from shared.runtime import Retryable
 from shared.testing import RecordingPublisher
 

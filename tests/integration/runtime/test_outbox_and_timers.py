@@ -4,6 +4,7 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+
 from shared.contracts import LeadNurtured
 from shared.runtime import Runtime
 from shared.testing import RecordingPublisher, SteppedClock
@@ -18,13 +19,17 @@ async def emit(runtime: Runtime[ToyRepository], *lead_ids: str) -> None:
             work.emit(LeadNurtured(lead_id=lead_id, origin=make_origin(), score=make_score()))
 
 
+async def emit_and_fail(runtime: Runtime[ToyRepository]) -> None:
+    async with runtime.work() as work:
+        work.emit(LeadNurtured(lead_id="lead-1", origin=make_origin(), score=make_score()))
+        raise RuntimeError
+
+
 async def test_rolled_back_work_publishes_nothing(toy: Toy) -> None:
     publisher = RecordingPublisher()
     async with toy.runtime(publisher=publisher) as runtime:
         with pytest.raises(RuntimeError):
-            async with runtime.work() as work:
-                work.emit(LeadNurtured(lead_id="lead-1", origin=make_origin(), score=make_score()))
-                raise RuntimeError
+            await emit_and_fail(runtime)
         await runtime.outbox.run_once()
     assert publisher.published == []
     assert await toy.fetch("SELECT * FROM toy.outbox") == []

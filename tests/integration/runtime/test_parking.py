@@ -1,6 +1,7 @@
 """A poison event parks its lead and nothing else, in order, until a person decides."""
 
 import pytest
+
 from shared.contracts import LeadParked, LeadReleased
 from shared.runtime import Retryable
 from shared.runtime.release import NotParked, retry_key, skip_first
@@ -14,7 +15,9 @@ from .conftest import Toy
 async def test_poison_event_parks_its_lead_and_others_flow(toy: Toy) -> None:
     toy.faults.poison = {"bad"}
     async with toy.runtime(publisher=RecordingPublisher()) as runtime:
-        batch = arrived(captured("lead-1", "a"), captured("lead-2", "bad"), captured("lead-2", "b"), captured("lead-3", "c"))
+        batch = arrived(
+            captured("lead-1", "a"), captured("lead-2", "bad"), captured("lead-2", "b"), captured("lead-3", "c")
+        )
         outcome = await runtime.processors["toy"].process(batch)
     assert await toy.seen() == [("lead-1", "a"), ("lead-3", "c")]
     assert [out.key for out in outcome.caused] == ["lead-1", "lead-3"]

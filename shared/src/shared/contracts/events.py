@@ -161,7 +161,10 @@ class LeadNurtured(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ActivityRecorded(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """A known lead did something, or the CRM reported on it. ``detail``: reason codes, seats, page group; no free text."""
+    """A known lead did something, or the CRM reported on it.
+
+    ``detail``: reason codes, seats, page group; no free text.
+    """
 
     type: ClassVar[str] = "leadrail.activity.recorded.v1"
     topic: ClassVar[str] = "leads.activity"

@@ -24,7 +24,7 @@ class RequiredScope:
     async def __call__(
         self,
         request: Request,
-        bearer: HTTPAuthorizationCredentials | None = Depends(_BEARER),  # noqa: B008 - FastAPI's way
+        bearer: HTTPAuthorizationCredentials | None = Depends(_BEARER),
         header: str | None = Depends(_HEADER),
     ) -> Principal:
         """Return the caller. Errors: `Problem` 401, 403."""

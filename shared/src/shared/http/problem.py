@@ -15,7 +15,7 @@ TYPE_BASE = "https://leadrail.dev/problems/"
 class Problem(Exception):
     """An answer other than success. ``code`` is stable and names the situation; ``errors`` point into the body."""
 
-    def __init__(  # noqa: PLR0913 - the fields of the RFC
+    def __init__(
         self,
         status: int,
         code: str,

@@ -1,6 +1,7 @@
 """The delivery runtime: the one place that keeps the promise that nothing is lost and nothing happens twice."""
 
-from shared.runtime.service import Runtime, Service, Worker, run_service
+from shared.runtime.service import Runtime, Service, Worker
+from shared.runtime.serving import run_service
 from shared.runtime.work import (
     Consumer,
     DueTimer,

@@ -13,7 +13,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
 from shared.db import Database
-from shared.kafka import Outgoing, Publisher, PublishFailed, make_consumer
+from shared.kafka import EventPublisher, Outgoing, PublishFailed, make_consumer
 from shared.runtime import metrics
 from shared.runtime.envelope import DeadLetter, Decoder
 from shared.runtime.failures import is_dependency_failure, retry_delay
@@ -30,18 +30,17 @@ IDLE_POLL_MS = 500
 COMMIT_EVERY_SECONDS = 0.25
 
 
-
 class ConsumerLoop(Generic[R]):
     """Runs one consumer group in this process until told to drain."""
 
-    def __init__(  # noqa: PLR0913 - the composition root wires it once
+    def __init__(
         self,
         consumer: Consumer[R],
         *,
         settings: ServiceSettings,
         database: Database,
         processor: BatchProcessor[R],
-        publisher: Publisher,
+        publisher: EventPublisher,
         on_outbox: Callable[[list[Outgoing]], None],
     ) -> None:
         self._spec = consumer
@@ -149,7 +148,9 @@ class ConsumerLoop(Generic[R]):
     async def _wait(self, error: Exception, attempt: int, reason: str) -> None:
         delay = retry_delay(error, attempt)
         if self._paused_for is None or attempt % 20 == 1:
-            log.warning("consumer_paused", consumer=self._spec.name, reason=reason, attempt=attempt, detail=str(error)[:200])
+            log.warning(
+                "consumer_paused", consumer=self._spec.name, reason=reason, attempt=attempt, detail=str(error)[:200]
+            )
         self._paused_for = reason
         metrics.CONSUMER_PAUSED.labels(self._spec.name).set(1)
         await self.wait(delay)
@@ -230,5 +231,3 @@ class _Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]
     async def on_partitions_assigned(self, assigned: list[TopicPartition]) -> None:
         if assigned:
             await self._loop.after_assign()
-
-

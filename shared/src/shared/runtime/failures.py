@@ -1,4 +1,4 @@
-"""Whose fault is it: the event's, or a dependency's?"""
+"""Tell whose fault a failure is: the event's, or a dependency's."""
 
 import asyncio
 from collections import deque
@@ -40,7 +40,7 @@ def retry_delay(error: BaseException, attempt: int) -> timedelta:
 
 
 class ParkBudget:
-    """Limits how many leads may be parked per minute. A systematic bug must stop the line, not empty it into the lot."""
+    """Limits how many leads may be parked per minute: a systematic bug must stop the line, not fill the lot."""
 
     def __init__(self, limit: int, window: timedelta = timedelta(minutes=1)) -> None:
         self._limit = limit

@@ -1,4 +1,4 @@
-"""The runtime's own metrics: the same list in every service. Labels are consumer groups, topics, states: never a lead."""
+"""The runtime's own metrics, the same list in every service. Labels are groups, topics, states: never a lead."""
 
 from prometheus_client import Counter, Gauge, Histogram
 

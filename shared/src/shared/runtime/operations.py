@@ -110,7 +110,9 @@ def _add_parking(router: APIRouter, runtime: Runtime[Any]) -> None:
         return _page([ParkedEvent(**row) for row in rows], limit, [str(row["parked_id"]) for row in rows])
 
     @router.post("/v1/parking/{consumer}/{lead_id}/retry")
-    async def retry(consumer: str, lead_id: str, principal: Annotated[Principal, require_scope("ops:replay")]) -> Remaining:
+    async def retry(
+        consumer: str, lead_id: str, principal: Annotated[Principal, require_scope("ops:replay")]
+    ) -> Remaining:
         """Handle the lead's parked events again, in order, all or none."""
         _known_consumer(runtime, consumer)
         try:
@@ -120,7 +122,9 @@ def _add_parking(router: APIRouter, runtime: Runtime[Any]) -> None:
         except Exception as error:
             if is_dependency_failure(error):
                 raise
-            raise Problem(409, "still_failing", "The event fails again; it stays parked", type(error).__name__) from error
+            raise Problem(
+                409, "still_failing", "The event fails again; it stays parked", type(error).__name__
+            ) from error
         return Remaining(released=released, remaining=0)
 
     @router.post("/v1/parking/{consumer}/{lead_id}/skip")
@@ -170,9 +174,9 @@ def _add_lists(router: APIRouter, runtime: Runtime[Any]) -> None:
         return _page(views, limit, [row["audit_id"] for row in rows])
 
 
-def _add_documents(router: APIRouter, runtime: Runtime[Any], store: DocumentStore[Any]) -> None:  # noqa: C901 - one closure per route
+def _add_documents(router: APIRouter, runtime: Runtime[Any], store: DocumentStore[Any]) -> None:
     base = f"/v1/documents/{store.kind}"
-    Version = Annotated[int, Path(ge=1, le=2**31 - 1)]
+    version_path = Annotated[int, Path(ge=1, le=2**31 - 1)]
 
     @router.get(f"{base}/versions", dependencies=[require_scope("config:plan")], name=f"list_{store.kind}")
     async def list_versions(limit: Limit = 50, cursor: Cursor = None) -> Page[DocumentVersion]:
@@ -202,13 +206,13 @@ def _add_documents(router: APIRouter, runtime: Runtime[Any], store: DocumentStor
         return await _view(version)
 
     @router.get(f"{base}/versions/{{version}}", dependencies=[require_scope("config:plan")], name=f"get_{store.kind}")
-    async def get(version: Version) -> DocumentVersion:
+    async def get(version: version_path) -> DocumentVersion:
         """Return one version with its text."""
         return await _view(version)
 
     @router.post(f"{base}/versions/{{version}}/apply", name=f"apply_{store.kind}")
     async def apply(
-        version: Version, reason: Reason, principal: Annotated[Principal, require_scope("config:apply")]
+        version: version_path, reason: Reason, principal: Annotated[Principal, require_scope("config:apply")]
     ) -> DocumentVersion:
         """Put a version into force. New decisions use it within a second, everywhere."""
         await _apply(version, reason.why, principal, "applied")
@@ -229,7 +233,9 @@ def _add_documents(router: APIRouter, runtime: Runtime[Any], store: DocumentStor
     async def _apply(version: int, why: str, principal: Principal, action: str) -> None:
         async with runtime.work_with(_sql) as work:
             try:
-                before, _ = await store.apply(work.repo, version=version, now=work.now, actor=principal.client_id, why=why)
+                before, _ = await store.apply(
+                    work.repo, version=version, now=work.now, actor=principal.client_id, why=why
+                )
             except DocumentNotFound as error:
                 raise Problem(404, "no_such_version", "No such version") from error
             work.audit(
@@ -262,4 +268,3 @@ def _sql(sql: Sql) -> Sql:
 
 def _parsed(text: str | None) -> Any:
     return None if text is None else msgspec.json.decode(text)
-

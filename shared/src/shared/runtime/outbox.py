@@ -1,4 +1,4 @@
-"""The outbox: events that no Kafka record caused. Published by whoever wrote them; leftovers of the dead by a leader."""
+"""The outbox: events that no Kafka record caused, published by their writer; leftovers of the dead by a leader."""
 
 import asyncio
 import contextlib
@@ -15,7 +15,7 @@ import structlog
 from shared.clock import Clock
 from shared.db import Database, Record, Sql
 from shared.ids import instant_of
-from shared.kafka import Outgoing, Publisher, PublishFailed
+from shared.kafka import EventPublisher, Outgoing, PublishFailed
 from shared.runtime import metrics
 from shared.runtime.failures import is_dependency_failure
 
@@ -50,7 +50,7 @@ def new_owner() -> int:
 class OutboxPublisher:
     """Publishes this process's own outbox rows in the order of their commits."""
 
-    def __init__(self, database: Database, publisher: Publisher, owner: int) -> None:
+    def __init__(self, database: Database, publisher: EventPublisher, owner: int) -> None:
         self._database = database
         self._publisher = publisher
         self._owner = owner
@@ -125,7 +125,7 @@ class OutboxPublisher:
         return [_DECODER.decode(row["event"]) for row in rows]
 
     def _sweep_now_and_then(self) -> None:
-        """Look into the table for own rows that memory never heard of: a request cancelled while its COMMIT returned."""
+        """Look for own rows that memory never heard of: a request cancelled while its COMMIT returned."""
         now = time.monotonic()
         if now - self._swept_at > SWEEP_EVERY_SECONDS:
             self._swept_at = now
@@ -135,7 +135,7 @@ class OutboxPublisher:
 class OutboxRelay:
     """Publishes the outbox rows of processes that are gone. One leader at a time, by session advisory lock."""
 
-    def __init__(self, database: Database, publisher: Publisher, owner: int, clock: Clock) -> None:
+    def __init__(self, database: Database, publisher: EventPublisher, owner: int, clock: Clock) -> None:
         self._database = database
         self._publisher = publisher
         self._owner = owner
@@ -199,7 +199,9 @@ class OutboxRelay:
             )
 
     async def _observe(self, sql: Sql) -> None:
-        row = await sql.fetchrow("SELECT count(*) AS depth, min(id::text) AS oldest FROM (SELECT id FROM outbox LIMIT 100000) q")
+        row = await sql.fetchrow(
+            "SELECT count(*) AS depth, min(id::text) AS oldest FROM (SELECT id FROM outbox LIMIT 100000) q"
+        )
         assert row is not None
         metrics.OUTBOX_DEPTH.set(row["depth"])
         age = (self._clock.now() - instant_of(row["oldest"])) if row["oldest"] else timedelta(0)

@@ -91,7 +91,10 @@ def announce_parked(effects: Effects, consumer: str, item: Arrived, error: str, 
     work: UnitOfWork[None] = UnitOfWork(None, now, effects, item.received.traceparent)
     work.emit(
         LeadParked(
-            lead_id=item.received.key, consumer=consumer, parked_event_id=item.received.id, error=error.split(":")[0]
+            lead_id=item.received.key,
+            consumer=consumer,
+            parked_event_id=item.received.id,
+            error=error.split(":", maxsplit=1)[0],
         )
     )
 

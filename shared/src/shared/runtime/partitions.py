@@ -12,7 +12,8 @@ async def ensure_days(sql: Sql, table: str, days: set[datetime]) -> None:
     """Attach a partition to *table* (partitioned by a UUIDv7 column) for each of *days* (midnights, UTC)."""
     wanted = {f"{table}_{day:%Y%m%d}": day for day in days}
     rows = await sql.fetch(
-        "SELECT relname FROM pg_class WHERE relname = ANY($1::text[]) AND relnamespace = current_schema()::regnamespace",
+        "SELECT relname FROM pg_class"
+        " WHERE relname = ANY($1::text[]) AND relnamespace = current_schema()::regnamespace",
         list(wanted),
     )
     present = {row["relname"] for row in rows}

@@ -40,7 +40,7 @@ class Outcome:
 class BatchProcessor(Generic[R]):
     """Runs batches of one consumer group against the database."""
 
-    def __init__(  # noqa: PLR0913 - the composition root wires it once
+    def __init__(
         self,
         consumer: Consumer[R],
         *,

@@ -35,7 +35,9 @@ async def retry_key(runtime: Runtime[Any], consumer: str, key: str, actor: str) 
         # There is no offset behind these any more: what they caused goes through the outbox.
         effects.emitted += [out for item in received for out in effects.emitted_by_cause.get(item.id, ())]
         work.emit(LeadReleased(lead_id=key, consumer=consumer, outcome="retried"))
-        work.audit(actor=actor, action="parking.retried", subject=key, before={"consumer": consumer, "events": len(rows)})
+        work.audit(
+            actor=actor, action="parking.retried", subject=key, before={"consumer": consumer, "events": len(rows)}
+        )
         await sql.execute(_DELETE, consumer, [row["id"] for row in rows])
         await save_effects(sql, runtime.owner, now, effects)
     _hand_over(runtime, consumer, key, effects)

@@ -6,7 +6,7 @@ import ipaddress
 import time
 from collections.abc import Iterator
 from importlib.metadata import version as distribution_version
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import structlog
 import uvicorn
@@ -22,25 +22,23 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from shared.http.problem import Problem, on_http_exception, on_invalid_request, on_problem
 from shared.runtime import metrics
 from shared.runtime.failures import is_dependency_failure
+from shared.runtime.operations import operations_router
+from shared.runtime.service import Runtime
 from shared.runtime.tracing import new_traceparent, trace_id_in
-
-if TYPE_CHECKING:
-    from shared.runtime.service import Runtime
 
 log = structlog.get_logger(module=__name__)
 
+RELEASE = distribution_version("leadrail-shared")  # one workspace, one release
 PUBLIC_PATHS = ("/livez", "/readyz", "/version", "/metrics", "/openapi.json", "/docs")
 """Need no key. /metrics asks for its own token, or a loopback address."""
 
 
-def build_app(runtime: "Runtime[Any]") -> FastAPI:
+def build_app(runtime: Runtime[Any]) -> FastAPI:
     """Return the service's ASGI application, without starting anything."""
-    from shared.runtime.operations import operations_router  # the routes need the runtime's types: no cycle at import
-
     service = runtime.service
     app = FastAPI(
         title=f"Leadrail {service.name}",
-        version=distribution_version(f"leadrail-{service.name}"),
+        version=RELEASE,
         redoc_url=None,
         docs_url="/docs",
         separate_input_output_schemas=False,
@@ -85,8 +83,8 @@ class Edge:
             if status:
                 raise
             problem = _problem_for(error)
-            if problem.status == 500:  # noqa: PLR2004
-                log.error("request_failed", trace_id=scope["leadrail.trace_id"], error=type(error).__name__, exc_info=error)
+            if problem.status == 500:
+                log.exception("request_failed", trace_id=scope["leadrail.trace_id"], error=type(error).__name__)
             await problem.response(scope["leadrail.trace_id"])(scope, receive, observed)
         finally:
             route = scope.get("route")
@@ -99,7 +97,7 @@ def _problem_for(error: Exception) -> Problem:
     return Problem(500, "internal_error", "Something went wrong on our side")
 
 
-def _health_routes(runtime: "Runtime[Any]") -> list[Route]:
+def _health_routes(runtime: Runtime[Any]) -> list[Route]:
     started = time.monotonic()
 
     async def livez(_request: Request) -> Response:
@@ -110,7 +108,7 @@ def _health_routes(runtime: "Runtime[Any]") -> list[Route]:
         return JSONResponse({"status": "ready" if is_ready else "not ready", "parts": parts}, 200 if is_ready else 503)
 
     async def version(_request: Request) -> Response:
-        return JSONResponse({"service": runtime.name, "version": distribution_version(f"leadrail-{runtime.name}")})
+        return JSONResponse({"service": runtime.name, "version": RELEASE})
 
     async def exposition(request: Request) -> Response:
         if not _may_read_metrics(request, runtime):
@@ -125,7 +123,7 @@ def _health_routes(runtime: "Runtime[Any]") -> list[Route]:
     ]
 
 
-def _may_read_metrics(request: Request, runtime: "Runtime[Any]") -> bool:
+def _may_read_metrics(request: Request, runtime: Runtime[Any]) -> bool:
     key = runtime.settings.metrics_key
     if key is not None:
         given = request.headers.get("authorization", "").encode()
@@ -148,7 +146,7 @@ class _Server(uvicorn.Server):
 class HttpServer:
     """uvicorn in this process's event loop."""
 
-    def __init__(self, runtime: "Runtime[Any]") -> None:
+    def __init__(self, runtime: Runtime[Any]) -> None:
         settings = runtime.settings
         self._server = _Server(
             uvicorn.Config(

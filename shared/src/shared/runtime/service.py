@@ -1,28 +1,23 @@
 """A service: its parts wired together, started in order, drained in the reverse order."""
 
 import asyncio
-import contextlib
-import signal
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Generic, Protocol, TypeVar
 
-import structlog
 from fastapi import APIRouter
 from sqlalchemy import MetaData
 
 from shared.clock import Clock, SystemClock
 from shared.db import Database, Sql
 from shared.documents import DocumentStore
-from shared.kafka import Outgoing, Publisher
-from shared.logs import configure_logs
+from shared.kafka import EventPublisher, Publisher
 from shared.runtime.consuming import ConsumerLoop
 from shared.runtime.effects import save_effects
 from shared.runtime.outbox import OutboxPublisher, OutboxRelay, new_owner
 from shared.runtime.processing import BatchProcessor
-from shared.runtime.server import HttpServer
 from shared.runtime.timers import TimerLoop
 from shared.runtime.upkeep import Upkeep
 from shared.runtime.work import Consumer, Effects, TimerHandlers, UnitOfWork
@@ -31,7 +26,6 @@ from shared.settings import ServiceSettings
 
 R = TypeVar("R")
 T = TypeVar("T")
-log = structlog.get_logger(module=__name__)
 
 
 class Worker(Protocol):
@@ -43,18 +37,6 @@ class Worker(Protocol):
 
     async def drain(self) -> None:
         """Finish what is in hand and let `run` return."""
-        ...
-
-
-class EventPublisher(Protocol):
-    """Where committed events go."""
-
-    async def publish(self, events: Sequence[Outgoing]) -> None:
-        """Return once every event is acknowledged."""
-        ...
-
-    async def close(self) -> None:
-        """Give up connections."""
         ...
 
 
@@ -82,7 +64,9 @@ class Service(Generic[R]):
 class Runtime(Generic[R]):
     """A running service: transactions for the API and the workers, and the loops behind them."""
 
-    def __init__(self, service: Service[R], *, clock: Clock | None = None, publisher: EventPublisher | None = None) -> None:
+    def __init__(
+        self, service: Service[R], *, clock: Clock | None = None, publisher: EventPublisher | None = None
+    ) -> None:
         settings = service.settings
         self.service = service
         self.name = service.name
@@ -184,56 +168,3 @@ class Runtime(Generic[R]):
         # The door stays open while Kafka is away: what it takes in is durable in Postgres.
         needed = {name: state for name, state in parts.items() if self.name != "ingest" or "consumer" not in name}
         return all(state == "ok" for state in needed.values()), parts
-
-
-async def serve(service: Service[R], *, stop: asyncio.Event | None = None) -> None:
-    """Run *service* until SIGTERM, SIGINT or *stop*; then drain within the configured time."""
-    stop = stop or asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    runtime: Runtime[R] = Runtime(service)
-    await runtime.open()
-    http = HttpServer(runtime)
-    duties: list[Worker] = [
-        *runtime.loops.values(), runtime.timers, *runtime.workers, runtime.upkeep, runtime.relay, runtime.outbox,
-    ]  # fmt: skip
-    tasks = [asyncio.create_task(duty.run(), name=type(duty).__name__) for duty in duties]
-    server = asyncio.create_task(http.run(), name="HttpServer")
-    log.info("service_started", port=service.settings.port)
-    stopped = asyncio.create_task(stop.wait())
-    done, _ = await asyncio.wait([stopped, server, *tasks], return_when=asyncio.FIRST_COMPLETED)
-    runtime.is_draining = True
-    failure = next((task.exception() for task in done if task is not stopped and task.exception()), None)
-    if failure is not None:
-        log.error("duty_crashed", error=type(failure).__name__, exc_info=failure)
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(service.settings.shutdown_seconds):
-            await _drain(duties, tasks, http, server)
-    stopped.cancel()
-    for task in (*tasks, server):
-        task.cancel()
-    await asyncio.gather(*tasks, server, return_exceptions=True)
-    await runtime.close()
-    log.info("service_stopped")
-    if failure is not None:
-        raise SystemExit(1)
-
-
-async def _drain(
-    duties: Sequence[Worker], tasks: Sequence["asyncio.Task[None]"], http: HttpServer, server: "asyncio.Task[None]"
-) -> None:
-    """Stop taking in, then finish; the outbox last, because everything before it may still emit."""
-    await http.drain()
-    await asyncio.gather(server, return_exceptions=True)
-    for duty, task in zip(duties, tasks, strict=True):
-        await duty.drain()
-        await asyncio.gather(task, return_exceptions=True)
-
-
-def run_service(service: Service[R]) -> None:
-    """Run *service* in this process until it is told to stop."""
-    import uvloop
-
-    configure_logs(service.name, service.settings.log_level)
-    uvloop.run(serve(service))

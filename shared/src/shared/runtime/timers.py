@@ -38,7 +38,7 @@ _POSTPONE = """
 class TimerLoop(Generic[R]):
     """Fires due timers; sleeps until the next one is due, or until `wake`."""
 
-    def __init__(  # noqa: PLR0913 - the composition root wires it once
+    def __init__(
         self,
         handlers: TimerHandlers[R],
         *,
@@ -123,7 +123,9 @@ class TimerLoop(Generic[R]):
         metrics.TIMERS_FAILED.labels(kind).inc()
         async with self._database.transaction() as sql:
             attempts = await sql.fetchval("SELECT attempts FROM timer WHERE kind = $1 AND key = $2", kind, key)
-            delay = timedelta(seconds=2 ** min(attempts or 0, 12)) if (attempts or 0) < MAX_ATTEMPTS else timedelta(days=1)
+            delay = (
+                timedelta(seconds=2 ** min(attempts or 0, 12)) if (attempts or 0) < MAX_ATTEMPTS else timedelta(days=1)
+            )
             await sql.execute(_POSTPONE, kind, key, now + delay, f"{type(error).__name__}: {error}"[:500])
         log.error("timer_failed", kind=kind, attempts=(attempts or 0) + 1, error=type(error).__name__, exc_info=error)
 
@@ -148,5 +150,3 @@ class TimerLoop(Generic[R]):
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._wake.wait(), seconds)
         self._wake.clear()
-
-

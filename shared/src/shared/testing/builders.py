@@ -23,7 +23,7 @@ NOON = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
 
 
 def make_lead(**fields: Any) -> Lead:
-    """A VP of sales of a German software company."""
+    """Return a VP of sales of a German software company."""
     values: dict[str, Any] = {
         "email": "dana.reyes@acme.example",
         "first_name": "Dana",
@@ -38,7 +38,7 @@ def make_lead(**fields: Any) -> Lead:
 
 
 def make_facts(**fields: Any) -> Facts:
-    """Business mailbox, senior, corporate."""
+    """Return facts: business mailbox, senior, corporate."""
     values: dict[str, Any] = {
         "email_kind": "business",
         "company_domain": "acme.example",
@@ -50,7 +50,7 @@ def make_facts(**fields: Any) -> Facts:
 
 
 def make_origin(**fields: Any) -> Origin:
-    """A web form, a fresh record."""
+    """Return a web form's origin with a fresh record."""
     values: dict[str, Any] = {
         "submission_id": new_id(),
         "record_id": new_id(),
@@ -63,7 +63,7 @@ def make_origin(**fields: Any) -> Origin:
 
 
 def make_score(**fields: Any) -> Score:
-    """Grade A, MQL."""
+    """Return grade A, MQL."""
     values: dict[str, Any] = {
         "points": 75.0,
         "raw": 75.0,
@@ -78,7 +78,7 @@ def make_score(**fields: Any) -> Score:
 
 
 def make_verdict(**fields: Any) -> ConsentVerdict:
-    """E-mail and phone allowed."""
+    """Return e-mail and phone allowed."""
     values: dict[str, Any] = {
         "decision_id": new_id(),
         "channels": ("email", "phone"),
@@ -93,7 +93,7 @@ def make_verdict(**fields: Any) -> ConsentVerdict:
 
 
 def make_owner(**fields: Any) -> Owner:
-    """Rep one of pool default."""
+    """Return rep one of pool default."""
     values: dict[str, Any] = {
         "assignment_id": new_id(),
         "rep_id": "rep-1",
@@ -108,13 +108,13 @@ def make_owner(**fields: Any) -> Owner:
 
 
 def make_captured(lead_id: str | None = None, **fields: Any) -> LeadCaptured:
-    """A captured lead."""
+    """Return a captured lead."""
     values: dict[str, Any] = {"lead_id": lead_id or new_id(), "origin": make_origin(), "lead": make_lead()}
     return LeadCaptured(**{**values, **fields})
 
 
 def make_enriched(lead_id: str | None = None, **fields: Any) -> LeadEnriched:
-    """An enriched lead."""
+    """Return an enriched lead."""
     values: dict[str, Any] = {
         "lead_id": lead_id or new_id(),
         "origin": make_origin(),
@@ -125,7 +125,7 @@ def make_enriched(lead_id: str | None = None, **fields: Any) -> LeadEnriched:
 
 
 def make_scored(lead_id: str | None = None, **fields: Any) -> LeadScored:
-    """A scored lead."""
+    """Return a scored lead."""
     values: dict[str, Any] = {
         "lead_id": lead_id or new_id(),
         "origin": make_origin(),
@@ -138,7 +138,7 @@ def make_scored(lead_id: str | None = None, **fields: Any) -> LeadScored:
 
 
 def make_cleared(lead_id: str | None = None, **fields: Any) -> LeadCleared:
-    """A lead that may be contacted."""
+    """Return a lead that may be contacted."""
     values: dict[str, Any] = {
         "lead_id": lead_id or new_id(),
         "origin": make_origin(),
@@ -152,7 +152,7 @@ def make_cleared(lead_id: str | None = None, **fields: Any) -> LeadCleared:
 
 
 def make_assigned(lead_id: str | None = None, **fields: Any) -> LeadAssigned:
-    """A lead with an owner."""
+    """Return a lead with an owner."""
     values: dict[str, Any] = {
         "lead_id": lead_id or new_id(),
         "origin": make_origin(),
@@ -166,7 +166,7 @@ def make_assigned(lead_id: str | None = None, **fields: Any) -> LeadAssigned:
 
 
 def make_activity(lead_id: str | None = None, **fields: Any) -> ActivityRecorded:
-    """A demo request."""
+    """Return a demo request."""
     values: dict[str, Any] = {
         "lead_id": lead_id or new_id(),
         "activity_id": new_id(),

@@ -25,7 +25,7 @@ from shared.settings import ServiceSettings
 from shared.testing.clocks import SteppedClock
 from shared.testing.publishing import RecordingPublisher
 
-SECRET_KEY = "a-key-for-tests-only-0123456789abcdef"
+SECRET_KEY = "a-key-for-tests-only-0123456789abcdef"  # noqa: S105 - opens nothing but test databases
 
 
 class ServiceHarness:
@@ -50,7 +50,7 @@ class ServiceHarness:
         clock: SteppedClock | None = None,
         **overrides: Any,
     ) -> AsyncIterator["ServiceHarness"]:
-        """Provision, migrate and open the service in *database_url* (a superuser's URL of an empty or used database)."""
+        """Provision, migrate and open the service in *database_url* (a superuser's URL)."""
         service_name = build_service(_settings(settings_class, database_url, overrides)).name
         await provision_database(database_url, SECRET_KEY, [service_name])
         url = role_url(database_url, service_name, SECRET_KEY)
@@ -81,7 +81,13 @@ class ServiceHarness:
         items = []
         for offset, event in enumerate(events):
             outgoing = Outgoing(
-                new_id(), event.type, event.topic, event.lead_id, format_instant(now), encode_event(event), new_traceparent()
+                new_id(),
+                event.type,
+                event.topic,
+                event.lead_id,
+                format_instant(now),
+                encode_event(event),
+                new_traceparent(),
             )
             items.append(Arrived(received_from_outgoing(outgoing, event), event.topic, 0, offset, outgoing.payload))
         name = consumer or self._consumer_of(events)
