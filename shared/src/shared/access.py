@@ -101,6 +101,8 @@ async def find_principal(sql: Sql, key: str, now: datetime) -> Principal | None:
     """Return who *key* belongs to, or None. The secret is compared even for an unknown id: no oracle by time."""
     prefix, _, rest = key.partition("_")
     key_id, _, secret = rest.partition("_")
+    if not (key_id.isascii() and key_id.isalnum()):
+        return None  # not the shape of a key; Postgres would refuse a NUL in it
     row = await sql.fetchrow(
         "SELECT client, secret_sha256, scopes, last_used_at FROM access.api_key"
         " WHERE key_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)",

@@ -115,7 +115,8 @@ async def test_dependency_outage_pauses_the_consumer_and_it_resumes_without_loss
         toy.faults.dependency_error = None
         await until(toy.seen)
         await published(toy, "leads.routed", 2)
-        assert runtime.loops["toy"].paused_for is None
+        paused_for: str | None = runtime.loops["toy"].paused_for
+    assert paused_for is None
     assert await toy.seen() == [("lead-1", "a"), ("lead-1", "b")]
     assert await toy.fetch("SELECT * FROM toy.parked") == []
 

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
+
 from shared import access
 from shared.db import ConnectionSql
 from shared.runtime import Runtime
@@ -55,7 +56,9 @@ async def test_expired_key_is_refused(toy: Toy, runtime: Runtime[ToyRepository])
         assert (await client.get("/v1/parking")).status_code == 401
 
 
-async def test_client_has_at_most_two_active_keys_and_no_secret_is_stored(toy: Toy, runtime: Runtime[ToyRepository]) -> None:
+async def test_client_has_at_most_two_active_keys_and_no_secret_is_stored(
+    toy: Toy, runtime: Runtime[ToyRepository]
+) -> None:
     connection = await asyncpg.connect(toy.url)
     try:
         sql, now = ConnectionSql(connection), runtime.clock.now()
@@ -125,7 +128,11 @@ async def test_document_is_validated_applied_and_rolled_back_with_an_audit_row_e
     assert applied.json()["is_live"] is True
     assert rolled_back.json()["version"] == 1
     assert unknown.status_code == 404
-    assert [item["action"] for item in audit["items"]] == ["toy_rules.rolled_back", "toy_rules.applied", "toy_rules.drafted"]
+    assert [item["action"] for item in audit["items"]] == [
+        "toy_rules.rolled_back",
+        "toy_rules.applied",
+        "toy_rules.drafted",
+    ]
 
 
 async def test_stored_document_and_audit_rows_cannot_be_changed(toy: Toy, runtime: Runtime[ToyRepository]) -> None:

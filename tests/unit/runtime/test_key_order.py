@@ -1,7 +1,10 @@
 """A batch is handed out in few groups, and never out of a lead's order."""
 
+from typing import Any
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from shared.contracts import LeadEnriched, LeadParked, LeadReleased
 from shared.runtime import Received
 from shared.runtime.processing import in_key_order
@@ -14,7 +17,7 @@ EVENTS = (
 )
 
 
-def received(position: int, kind: int, key: str) -> Received:
+def received(position: int, kind: int, key: str) -> Received[Any]:
     return Received(EVENTS[kind], f"{position}", key, NOON)
 
 
@@ -25,7 +28,7 @@ batches = st.lists(st.tuples(st.integers(0, 2), st.sampled_from(["a", "b", "c"])
 
 @settings(max_examples=100)
 @given(batches)
-def test_every_lead_sees_its_events_in_the_order_of_arrival(batch: list[Received]) -> None:
+def test_every_lead_sees_its_events_in_the_order_of_arrival(batch: list[Received[Any]]) -> None:
     handed_out = [item for _, group in in_key_order(batch) for item in group]
     for key in ("a", "b", "c"):
         assert [item for item in handed_out if item.key == key] == [item for item in batch if item.key == key]
@@ -33,7 +36,7 @@ def test_every_lead_sees_its_events_in_the_order_of_arrival(batch: list[Received
 
 @settings(max_examples=100)
 @given(batches)
-def test_every_event_is_handed_out_once_to_the_handler_of_its_type(batch: list[Received]) -> None:
+def test_every_event_is_handed_out_once_to_the_handler_of_its_type(batch: list[Received[Any]]) -> None:
     groups = in_key_order(batch)
     assert sorted(int(item.id) for _, group in groups for item in group) == list(range(len(batch)))
     assert all(type(item.event) is event_type for event_type, group in groups for item in group)

@@ -4,12 +4,18 @@ import json
 
 import pytest
 import structlog
+
 from shared.logs import configure_logs, redact_text
 
 
 @pytest.mark.parametrize(
     "text",
-    ["mail dana.reyes@acme.example now", "call +49 30 9018 2345", '{"email": "x@y.co"}', "Key (email)=(a+b@c.de) exists"],
+    [
+        "mail dana.reyes@acme.example now",
+        "call +49 30 9018 2345",
+        '{"email": "x@y.co"}',
+        "Key (email)=(a+b@c.de) exists",
+    ],
 )
 def test_addresses_and_numbers_are_taken_out(text: str) -> None:
     assert "[redacted]" in redact_text(text)
@@ -23,10 +29,8 @@ def test_ids_and_plain_words_stay() -> None:
 def test_exception_text_is_redacted_too(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logs("test", "info")
     try:
-        try:
-            raise ValueError("duplicate dana.reyes@acme.example")
-        except ValueError:
-            structlog.get_logger().exception("failed", lead_id="l-1")
+        failure = ValueError("duplicate dana.reyes@acme.example")
+        structlog.get_logger().error("failed", lead_id="l-1", exc_info=failure)
         line = json.loads(capsys.readouterr().out)
     finally:
         structlog.reset_defaults()

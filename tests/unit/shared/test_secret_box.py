@@ -1,6 +1,7 @@
 """Secrets at rest open only with their key, unchanged."""
 
 import pytest
+
 from shared.secret_box import SealBroken, SecretBox, SecretKeyMissing
 
 KEY = "k" * 32
