@@ -1,0 +1,113 @@
+"""What happens to a lead's score when something happened to the lead, or when enough time has passed."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from scoring.domain.activity import Activity
+from scoring.domain.decay import falls_below_at
+from scoring.domain.model import ScoringModel
+from scoring.domain.points import to_points
+from scoring.domain.score import ScoreResult, score_lead
+from shared.contracts import Facts, Lead, Origin, Score
+
+Trigger = Literal["submission", "activity", "decay"]
+
+
+class Profile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Who a lead is, as of its latest submission."""
+
+    origin: Origin
+    lead: Lead
+    facts: Facts
+    has_gpc: bool = False
+
+
+@dataclass(slots=True)
+class LeadState:
+    """A lead as scoring knows it. ``profile`` is None while only activities of it are known."""
+
+    lead_id: str
+    profile: Profile | None = None
+    activities: list[Activity] = field(default_factory=list)
+    is_mql: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A score that was decided, and what it was decided from. ``turned_mql``: True or False if the lead crossed."""
+
+    lead_id: str
+    trigger: Trigger
+    profile: Profile
+    result: ScoreResult
+    score: Score
+    turned_mql: bool | None
+
+
+def on_submission(
+    model: ScoringModel, version: str, state: LeadState, profile: Profile, activities: list[Activity], now: datetime
+) -> Decision:
+    """Take the profile of a submission, add the activities it proves, score. Changes *state*."""
+    state.profile = profile
+    state.activities.extend(activities)
+    return _decide(model, version, state, profile, "submission", now)
+
+
+def on_activity(
+    model: ScoringModel, version: str, state: LeadState, activity: Activity, now: datetime
+) -> Decision | None:
+    """Score again, because the lead did something. None if the lead is not known yet (the activity waits for it) or
+    the model does not count such an activity. Changes *state*."""
+    state.activities.append(activity)
+    if state.profile is None or not model.counts(activity.kind):
+        return None
+    return _decide(model, version, state, state.profile, "activity", now)
+
+
+def on_decay(model: ScoringModel, version: str, state: LeadState, now: datetime) -> Decision | None:
+    """Decay was said to take the lead below the limit by now. None if it did not. Changes *state*."""
+    if state.profile is None or not state.is_mql:
+        return None
+    result = score_lead(model, state.profile.lead, state.profile.facts, state.activities, now)
+    if model.is_qualified(result.points, result.grade, was_qualified=True):
+        return None
+    return _decide(model, version, state, state.profile, "decay", now)
+
+
+def mql_ends_at(model: ScoringModel, state: LeadState, result: ScoreResult, now: datetime) -> datetime | None:
+    """Return when decay alone will end the lead's MQL state; None if it has none or keeps it for good."""
+    return falls_below_at(model, result, state.activities, now) if state.is_mql else None
+
+
+def contract_score(result: ScoreResult, *, is_mql: bool, version: str, now: datetime) -> Score:
+    """Return the score as other services see it."""
+    return Score(
+        points=to_points(result.points),
+        raw=to_points(result.raw),
+        fit=to_points(result.fit),
+        engagement=to_points(result.engagement),
+        grade=result.grade,
+        is_mql=is_mql,
+        model_version=version,
+        scored_at=now,
+    )
+
+
+def _decide(
+    model: ScoringModel, version: str, state: LeadState, profile: Profile, trigger: Trigger, now: datetime
+) -> Decision:
+    result = score_lead(model, profile.lead, profile.facts, state.activities, now)
+    is_mql = model.is_qualified(result.points, result.grade, was_qualified=state.is_mql)
+    turned = None if is_mql == state.is_mql else is_mql
+    state.is_mql = is_mql
+    return Decision(
+        lead_id=state.lead_id,
+        trigger=trigger,
+        profile=profile,
+        result=result,
+        score=contract_score(result, is_mql=is_mql, version=version, now=now),
+        turned_mql=turned,
+    )

@@ -1,0 +1,268 @@
+"""Scores, their history and activities in Postgres: set-based, one statement per step of a batch."""
+
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import msgspec
+from sqlalchemy import select, tuple_
+
+from scoring.domain.activity import Activity
+from scoring.domain.decision import Decision, LeadState, Profile
+from scoring.domain.model import ScoringModel
+from scoring.domain.score import Line
+from scoring.tables import lead_score, score_decision
+from shared.db import Record, Sql
+from shared.documents import DocumentStore, LiveDocument
+from shared.ids import new_id
+
+# Of one lead, the newest so many activities are scored; a bot's hundred thousand page views must not become the
+# batch's memory. At the shipped half-life and caps a thousandth activity decides nothing.
+MOST_ACTIVITIES: Final = 1000
+
+_LOCK_SPACE: Final = 0x5C0E  # advisory locks are per database: a space of our own, beside other services'
+
+_PROFILE = msgspec.json.Decoder(Profile)
+_LINES = msgspec.json.Decoder(tuple[Line, ...])
+_DETAIL = msgspec.json.Decoder(dict[str, str])
+_ENCODE = msgspec.json.Encoder().encode
+
+_LOCK = "SELECT pg_advisory_xact_lock($1, key) FROM unnest($2::int[]) AS keys (key)"
+_TRY_LOCK = "SELECT key FROM unnest($2::int[]) AS keys (key) WHERE pg_try_advisory_xact_lock($1, key)"
+
+_ADD_ACTIVITIES = """
+    INSERT INTO activity (lead_id, activity_id, kind, occurred_at, known_at, detail)
+    SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::bytea[])
+    ON CONFLICT DO NOTHING
+    RETURNING lead_id::text, activity_id
+"""
+
+_LOAD = """
+    SELECT wanted.lead_id::text, score.profile, coalesce(score.is_mql, false) AS is_mql,
+           done.ids, done.kinds, done.occurred_at, done.known_at, done.details
+    FROM unnest($1::uuid[]) AS wanted (lead_id)
+    LEFT JOIN lead_score AS score ON score.lead_id = wanted.lead_id
+    -- what each lead did, newest first, as arrays: one row per lead
+    CROSS JOIN LATERAL (
+        SELECT array_agg(activity_id) AS ids, array_agg(kind) AS kinds, array_agg(occurred_at) AS occurred_at,
+               array_agg(known_at) AS known_at, array_agg(detail) AS details
+        FROM (
+            SELECT activity_id, kind, occurred_at, known_at, detail FROM activity
+            WHERE activity.lead_id = wanted.lead_id AND ($3::timestamptz IS NULL OR known_at <= $3)
+            ORDER BY occurred_at DESC LIMIT $2
+        ) AS newest
+    ) AS done
+"""
+
+_SAVE = """
+    WITH decided AS (
+        SELECT * FROM unnest(
+            $3::uuid[], $4::uuid[], $5::text[], $6::float8[], $7::float8[], $8::float8[], $9::float8[], $10::text[],
+            $11::boolean[], $12::bytea[], $13::bytea[], $14::boolean[]
+        ) AS input (
+            decision_id, lead_id, trigger, points, raw, fit, engagement, grade, is_mql, profile, lines, is_latest
+        )
+    ),
+    -- every decision; the profile only where it is new
+    history AS (
+        INSERT INTO score_decision (lead_id, decision_id, trigger, scored_at, model_version, points, raw, fit,
+                                    engagement, grade, is_mql, profile)
+        SELECT lead_id, decision_id, trigger, $1, $2, points, raw, fit, engagement, grade, is_mql,
+               CASE WHEN trigger = 'submission' THEN profile END
+        FROM decided
+    )
+    -- the last decision of each lead in this batch
+    INSERT INTO lead_score AS score (lead_id, decision_id, trigger, scored_at, model_version, points, raw, fit,
+                                     engagement, grade, is_mql, profile, lines)
+    SELECT lead_id, decision_id, trigger, $1, $2, points, raw, fit, engagement, grade, is_mql, profile, lines
+    FROM decided WHERE is_latest
+    ON CONFLICT (lead_id) DO UPDATE SET
+        decision_id = EXCLUDED.decision_id, trigger = EXCLUDED.trigger, scored_at = EXCLUDED.scored_at,
+        model_version = EXCLUDED.model_version, points = EXCLUDED.points, raw = EXCLUDED.raw, fit = EXCLUDED.fit,
+        engagement = EXCLUDED.engagement, grade = EXCLUDED.grade, is_mql = EXCLUDED.is_mql,
+        profile = EXCLUDED.profile, lines = EXCLUDED.lines
+"""
+
+_DECISION_AT = """
+    SELECT decision_id::text, lead_id::text, trigger, scored_at, model_version, points, raw, fit, engagement,
+           grade, is_mql
+    FROM score_decision WHERE lead_id = $1 AND scored_at <= $2 ORDER BY decision_id DESC LIMIT 1
+"""
+_PROFILE_AT = """
+    SELECT profile FROM score_decision
+    WHERE lead_id = $1 AND scored_at <= $2 AND profile IS NOT NULL ORDER BY decision_id DESC LIMIT 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownAt:
+    """A lead as it was known at an instant, and the decision that stood then."""
+
+    profile: Profile
+    activities: tuple[Activity, ...]
+    decision: Record
+
+
+class ScoringRepository:
+    """Everything scoring stores. Built per transaction; reads and writes only inside it."""
+
+    def __init__(self, sql: Sql, models: DocumentStore[ScoringModel]) -> None:
+        self._sql = sql
+        self._models = models
+
+    @property
+    def live_model(self) -> LiveDocument[ScoringModel]:
+        """The model in force, and its version."""
+        return self._models.live
+
+    async def get_model(self, version: str) -> ScoringModel:
+        """Return a version of the model. Errors: `DocumentNotFound`."""
+        return await self._models.get(version)
+
+    async def lock_leads(self, lead_ids: Sequence[str]) -> None:
+        """Wait until no other transaction decides about these leads, and keep it so until this one ends.
+
+        Two topics and a timer can speak of one lead at once, in two processes; a row lock would not do, because a new
+        lead has no row yet. In a statement of its own, before anything is read: a statement sees what was committed
+        when it began. One order of locks for everybody, so that no two batches wait for each other.
+        """
+        await self._sql.execute(_LOCK, _LOCK_SPACE, sorted({_lock_key(lead_id) for lead_id in lead_ids}))
+
+    async def try_lock_leads(self, lead_ids: Sequence[str]) -> set[str]:
+        """Like `lock_leads` for those that are free; return them. Never waits.
+
+        The timer loop holds its timer's row, for which a batch that holds the lead may wait: waiting here would be a
+        deadlock.
+        """
+        rows = await self._sql.fetch(_TRY_LOCK, _LOCK_SPACE, sorted({_lock_key(lead_id) for lead_id in lead_ids}))
+        free = {row["key"] for row in rows}
+        return {lead_id for lead_id in lead_ids if _lock_key(lead_id) in free}
+
+    async def add_activities(self, activities: Sequence[tuple[str, Activity]]) -> set[tuple[str, str]]:
+        """Store (lead_id, activity) pairs; return (lead_id, activity_id) of those that were not known before."""
+        if not activities:
+            return set()
+        rows = await self._sql.fetch(
+            _ADD_ACTIVITIES,
+            [lead_id for lead_id, _ in activities],
+            [activity.activity_id for _, activity in activities],
+            [activity.kind for _, activity in activities],
+            [activity.occurred_at for _, activity in activities],
+            [activity.known_at for _, activity in activities],
+            [_ENCODE(activity.detail) if activity.detail else None for _, activity in activities],
+        )
+        return {(row["lead_id"], row["activity_id"]) for row in rows}
+
+    async def load_states(
+        self, lead_ids: Sequence[str], *, leave_out: AbstractSet[tuple[str, str]] = frozenset()
+    ) -> dict[str, LeadState]:
+        """Return the present state of every lead, without the activities in *leave_out*: those a batch will add in
+        their order. A lead nobody knows has an empty state."""
+        rows = await self._sql.fetch(_LOAD, list(lead_ids), MOST_ACTIVITIES, None)
+        return {row["lead_id"]: _state(row, leave_out) for row in rows}
+
+    async def save_decisions(self, decisions: Sequence[Decision], version: str, now: datetime) -> None:
+        """Append *decisions* to the history and make the last of each lead its current score."""
+        if not decisions:
+            return
+        latest = {decision.lead_id: index for index, decision in enumerate(decisions)}
+        await self._sql.execute(
+            _SAVE,
+            now,
+            version,
+            [new_id() for _ in decisions],
+            [decision.lead_id for decision in decisions],
+            [decision.trigger for decision in decisions],
+            [decision.score.points for decision in decisions],
+            [decision.score.raw for decision in decisions],
+            [decision.score.fit for decision in decisions],
+            [decision.score.engagement for decision in decisions],
+            [decision.score.grade for decision in decisions],
+            [decision.score.is_mql for decision in decisions],
+            [_ENCODE(decision.profile) for decision in decisions],
+            [_ENCODE(decision.result.lines) for decision in decisions],
+            [latest[decision.lead_id] == index for index, decision in enumerate(decisions)],
+        )
+
+    async def find_known_at(self, lead_id: str, at: datetime) -> KnownAt | None:
+        """Return the lead as it was known at *at*; None if it was not scored by then."""
+        decision = await self._sql.fetchrow(_DECISION_AT, lead_id, at)
+        profile = await self._sql.fetchval(_PROFILE_AT, lead_id, at)
+        if decision is None or profile is None:
+            return None
+        rows = await self._sql.fetch(_LOAD, [lead_id], MOST_ACTIVITIES, at)
+        state = _state(rows[0], frozenset())
+        return KnownAt(_PROFILE.decode(profile), tuple(state.activities), decision)
+
+    async def find_lines(self, lead_id: str, decision_id: str) -> tuple[Line, ...] | None:
+        """Return the stored explanation of a lead's latest decision; None if *decision_id* is not the latest."""
+        lines = await self._sql.fetchval(
+            "SELECT lines FROM lead_score WHERE lead_id = $1 AND decision_id = $2", lead_id, decision_id
+        )
+        return None if lines is None else _LINES.decode(lines)
+
+    async def list_scores(
+        self,
+        *,
+        grade: str | None,
+        is_mql: bool | None,
+        min_points: float | None,
+        after: tuple[float, str] | None,
+        limit: int,
+    ) -> list[Record]:
+        """Return current scores, highest first."""
+        columns = [column for column in lead_score.c if column.name not in {"profile", "lines"}]
+        statement = select(*columns).order_by(lead_score.c.points.desc(), lead_score.c.lead_id.desc()).limit(limit)
+        if grade is not None:
+            statement = statement.where(lead_score.c.grade == grade)
+        if is_mql is not None:
+            statement = statement.where(lead_score.c.is_mql.is_(is_mql))
+        if min_points is not None:
+            statement = statement.where(lead_score.c.points >= min_points)
+        if after is not None:
+            statement = statement.where(tuple_(lead_score.c.points, lead_score.c.lead_id) < after)
+        return await self._sql.select(statement)
+
+    async def list_decisions(self, lead_id: str, *, before: str | None, limit: int) -> list[Record]:
+        """Return a lead's decisions, newest first."""
+        columns = [column for column in score_decision.c if column.name != "profile"]
+        statement = (
+            select(*columns)
+            .where(score_decision.c.lead_id == lead_id)
+            .order_by(score_decision.c.decision_id.desc())
+            .limit(limit)
+        )
+        if before is not None:
+            statement = statement.where(score_decision.c.decision_id < before)
+        return await self._sql.select(statement)
+
+
+def _lock_key(lead_id: str) -> int:
+    """Return a signed 32-bit number from the random end of a UUID. Leads that share one only wait for each other."""
+    return int(lead_id[-8:], 16) - (1 << 31)
+
+
+def _state(row: Record, leave_out: AbstractSet[tuple[str, str]]) -> LeadState:
+    lead_id, profile = row["lead_id"], row["profile"]
+    activities = []
+    if row["ids"] is not None:
+        columns = zip(row["ids"], row["kinds"], row["occurred_at"], row["known_at"], row["details"], strict=True)
+        activities = [
+            Activity(
+                activity_id=activity_id,
+                kind=kind,
+                occurred_at=occurred_at,
+                known_at=known_at,
+                detail={} if detail is None else _DETAIL.decode(detail),
+            )
+            for activity_id, kind, occurred_at, known_at, detail in columns
+            if (lead_id, activity_id) not in leave_out
+        ]
+    return LeadState(
+        lead_id=lead_id,
+        profile=None if profile is None else _PROFILE.decode(profile),
+        activities=activities,
+        is_mql=row["is_mql"],
+    )
