@@ -4,7 +4,7 @@ A version never changes once stored; "live" is a pointer. A decision names the v
 explained and replayed under another one.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -39,16 +39,37 @@ class LiveDocument(Generic[T]):
 
 
 def load_yaml(text: str) -> Any:
-    """Return the parsed YAML. Errors: `DocumentInvalid` for text that is too large, not YAML, or uses aliases."""
+    """Return the parsed YAML. Errors: `DocumentInvalid`: too large, not YAML, an alias, a key that stands twice.
+
+    Of two equal keys YAML would keep the second, and a rule would silently be gone.
+    """
     if len(text.encode()) > MAX_DOCUMENT_BYTES:
         raise DocumentInvalid([{"pointer": "", "detail": f"larger than {MAX_DOCUMENT_BYTES} bytes"}])
     try:
         # Aliases allow documents that grow exponentially when expanded ("billion laughs").
         if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
             raise DocumentInvalid([{"pointer": "", "detail": "YAML aliases are not allowed"}])
+        repeated = list(_repeated_keys(yaml.compose(text, Loader=yaml.SafeLoader), ""))
+        if repeated:
+            raise DocumentInvalid([{"pointer": pointer, "detail": "this key stands twice"} for pointer in repeated])
         return yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise DocumentInvalid([{"pointer": "", "detail": f"not YAML: {str(error)[:200]}"}]) from error
+
+
+def _repeated_keys(node: yaml.Node | None, pointer: str) -> Iterator[str]:
+    if isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            yield from _repeated_keys(item, f"{pointer}/{index}")
+    elif isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            name = str(key.value)
+            below = f"{pointer}/{name.replace('~', '~0').replace('/', '~1')}"
+            if name in seen:
+                yield below
+            seen.add(name)
+            yield from _repeated_keys(value, below)
 
 
 class DocumentStore(Generic[T]):

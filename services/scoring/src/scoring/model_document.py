@@ -30,8 +30,7 @@ from scoring.model_schema import (
     NegativePart,
     RulePart,
 )
-from scoring.strict_yaml import load_strict_yaml
-from shared.documents import DocumentInvalid
+from shared.documents import DocumentInvalid, load_yaml
 
 SECONDS_A_DAY = 86_400
 
@@ -44,7 +43,7 @@ def default_model_text() -> str:
 def parse_model(text: str) -> ScoringModel:
     """Return the model that *text* describes. Errors: `DocumentInvalid` with a JSON pointer for every fault."""
     try:
-        document = ModelDocument.model_validate(load_strict_yaml(text))
+        document = ModelDocument.model_validate(load_yaml(text))
     except ValidationError as invalid:
         raise DocumentInvalid(
             errors=[{"pointer": _pointer(error["loc"]), "detail": error["msg"]} for error in invalid.errors()]

@@ -1,0 +1,165 @@
+"""Rows of the consent ledger, and how events of other services become them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from consent.domain.statements import CHANNELS, PURPOSES, Mark, Relation, Standing, State, Statement, fold, relate
+from shared.contracts import ActivityRecorded, LeadScored
+
+EXPIRED: Final = "expired"
+
+
+class LedgerRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of a lead's ledger: a statement, what makes a relation (inquiry, purchase, bounce), or an expiry."""
+
+    lead_id: str
+    record_id: str
+    state: str
+    purposes: tuple[str, ...]
+    channels: tuple[str, ...]
+    happened_at: datetime
+    known_at: datetime
+    method: str
+    actor: str
+    lawful_basis: str = "consent"
+    notice_version: str | None = None
+    text_shown: str | None = None
+    is_double_opt_in: bool = False
+
+
+def submitted_rows(event: LeadScored, inquiry_sources: frozenset[str], now: datetime) -> list[LedgerRow]:
+    """Return what a submission says about consent. Ids follow from the record: a replay finds its own rows."""
+    if event.trigger != "submission":
+        return []
+    origin, actor = event.origin, f"source:{event.origin.source_key}"
+    rows = [
+        LedgerRow(
+            lead_id=event.lead_id,
+            record_id=f"{origin.record_id}/{index}",
+            state=signal.state,
+            purposes=_known(signal.purposes, PURPOSES),
+            channels=_known(signal.channels, CHANNELS),
+            happened_at=min(signal.at, now),
+            known_at=now,
+            method=signal.method,
+            lawful_basis=signal.lawful_basis,
+            notice_version=signal.notice_version,
+            text_shown=signal.text_shown,
+            is_double_opt_in=signal.is_double_opt_in,
+            actor=actor,
+        )
+        for index, signal in enumerate(event.consent)
+    ]
+    if event.has_gpc:
+        rows.append(
+            LedgerRow(
+                lead_id=event.lead_id,
+                record_id=f"{origin.record_id}/gpc",
+                state="objected",
+                purposes=("sale_share",),
+                channels=CHANNELS,
+                happened_at=origin.received_at,
+                known_at=now,
+                method="sec_gpc",
+                actor=actor,
+            )
+        )
+    if origin.source_kind in inquiry_sources:
+        rows.append(
+            relation_row(event.lead_id, f"{origin.record_id}/inquiry", "inquiry", origin.received_at, now, actor)
+        )
+    return rows
+
+
+def activity_row(event: ActivityRecorded, now: datetime) -> LedgerRow | None:
+    """Return what an activity says about consent, or None. An unsubscribe is a withdrawal, a complaint an objection."""
+    actor = f"source:{event.origin.source_key}"
+    happened_at = min(event.occurred_at, now)
+    match event.kind:
+        case "unsubscribe":
+            return _no(event, "withdrawn", ("marketing", "sales_contact"), happened_at, now, actor)
+        case "complaint":
+            return _no(event, "objected", PURPOSES, happened_at, now, actor)
+        case "demo_request" | "won":
+            relation: Relation = "inquiry" if event.kind == "demo_request" else "purchase"
+            return relation_row(event.lead_id, event.activity_id, relation, happened_at, now, actor)
+        case "hard_bounce":
+            return relation_row(event.lead_id, event.activity_id, "bounce", happened_at, now, actor)
+        case _:
+            return None
+
+
+def relation_row(
+    lead_id: str, record_id: str, relation: Relation, happened_at: datetime, known_at: datetime, actor: str
+) -> LedgerRow:
+    """Return the row that says the person asked or bought."""
+    return LedgerRow(
+        lead_id=lead_id,
+        record_id=record_id,
+        state=relation,
+        purposes=(),
+        channels=(),
+        happened_at=happened_at,
+        known_at=known_at,
+        method="activity",
+        lawful_basis="contract",
+        actor=actor,
+    )
+
+
+def take_in(standing: Standing, rows: Sequence[LedgerRow]) -> Standing:
+    """Return *standing* after *rows*."""
+    for row in rows:
+        match row.state:
+            case "inquiry" | "purchase" | "bounce":
+                standing = relate(standing, row.state, Mark(row.happened_at, row.known_at, row.record_id))
+            case "given" | "refused" | "withdrawn" | "objected":
+                standing = fold(standing, [_statement(row, row.state)])
+            case _:  # an expiry states what time has already done
+                continue
+    return standing
+
+
+def _statement(row: LedgerRow, state: State) -> Statement:
+    return Statement(
+        record_id=row.record_id,
+        state=state,
+        purposes=row.purposes,
+        channels=row.channels,
+        happened_at=row.happened_at,
+        known_at=row.known_at,
+        method=row.method,
+        lawful_basis=row.lawful_basis,
+        notice_version=row.notice_version,
+        text_shown=row.text_shown,
+        is_double_opt_in=row.is_double_opt_in,
+    )
+
+
+def _no(
+    event: ActivityRecorded,
+    state: State,
+    purposes: tuple[str, ...],
+    happened_at: datetime,
+    now: datetime,
+    actor: str,
+) -> LedgerRow:
+    return LedgerRow(
+        lead_id=event.lead_id,
+        record_id=event.activity_id,
+        state=state,
+        purposes=purposes,
+        channels=("email",),
+        happened_at=happened_at,
+        known_at=now,
+        method=event.kind,
+        actor=actor,
+    )
+
+
+def _known(values: Sequence[str], allowed: Sequence[str]) -> tuple[str, ...]:
+    """Return those of *values* that the words of consent know: a word nobody knows can allow nothing."""
+    return tuple(value for value in values if value in allowed)

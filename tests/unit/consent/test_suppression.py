@@ -1,0 +1,28 @@
+"""Suppression hashes: the same for every spelling of an address, useless without the pepper."""
+
+import pytest
+
+from consent.domain.suppression import hash_address
+
+PEPPER = b"p" * 32
+
+
+@pytest.mark.parametrize(
+    ("kind", "one", "other"),
+    [
+        ("email", "Dana@Acme.example", " dana@acme.example "),
+        ("email", "STRASSE@x.example", "straße@x.example"),
+        ("phone", "+49 30 9018-2345", "+493090182345"),
+        ("phone", "(415) 555-0100", "4155550100"),
+    ],
+)
+def test_spellings_of_one_address_have_one_hash(kind: str, one: str, other: str) -> None:
+    assert hash_address(PEPPER, kind, one) == hash_address(PEPPER, kind, other)  # type: ignore[arg-type]
+
+
+def test_another_pepper_gives_another_hash() -> None:
+    assert hash_address(PEPPER, "email", "a@b.example") != hash_address(b"q" * 32, "email", "a@b.example")
+
+
+def test_kind_is_part_of_the_hash() -> None:
+    assert hash_address(PEPPER, "email", "123") != hash_address(PEPPER, "phone", "123")
