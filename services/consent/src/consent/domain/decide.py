@@ -35,7 +35,7 @@ class Considered(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The answer. ``considered``: all that was looked at, in order. ``expires_at``: when an answer resting on time ends."""
+    """The answer. ``considered``: all that was looked at. ``expires_at``: when an answer that rests on time ends."""
 
     is_allowed: bool
     rule_id: str
