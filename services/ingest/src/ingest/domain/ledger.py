@@ -1,0 +1,64 @@
+"""What the ledger must add up to."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from ingest.domain.records import LEAD_STATES, STATES
+from shared.contracts import (
+    Event,
+    LeadAssigned,
+    LeadNurtured,
+    LeadReassigned,
+    LeadRetained,
+    LeadUnassigned,
+    LeadWithheld,
+)
+
+_STATE_BY_EVENT: dict[type[Event], str] = {
+    LeadAssigned: "assigned",
+    LeadReassigned: "assigned",
+    LeadRetained: "assigned",
+    LeadUnassigned: "unassigned",
+    LeadNurtured: "nurtured",
+    LeadWithheld: "withheld",
+}
+
+Terminal = LeadAssigned | LeadReassigned | LeadRetained | LeadUnassigned | LeadNurtured | LeadWithheld
+
+
+class Balance(msgspec.Struct, frozen=True, kw_only=True):
+    """``accepted`` = the sum of all states, or ``imbalance`` says by how much it is not."""
+
+    accepted: int
+    mapped: int
+    by_state: dict[str, int]
+    imbalance: int
+
+    @property
+    def is_balanced(self) -> bool:
+        return self.imbalance == 0 and all(count >= 0 for count in self.by_state.values())
+
+
+def balance(counters: Mapping[str, int]) -> Balance:
+    """Return the balance of *counters* (state → records, and ``accepted``)."""
+    by_state: dict[str, int] = {state: counters.get(state, 0) for state in STATES}
+    accepted = counters.get("accepted", 0)
+    return Balance(
+        accepted=accepted,
+        mapped=sum(by_state[state] for state in LEAD_STATES),
+        by_state=by_state,
+        imbalance=accepted - sum(by_state.values()),
+    )
+
+
+def differences(counted: Mapping[str, int], recounted: Mapping[str, int]) -> dict[str, int]:
+    """Return counter → (counted − recounted) where they differ."""
+    names = sorted({*counted, *recounted})
+    gaps = {name: counted.get(name, 0) - recounted.get(name, 0) for name in names}
+    return {name: gap for name, gap in gaps.items() if gap}
+
+
+def state_after(event: Terminal) -> str:
+    """Return the state that *event* puts its record in."""
+    return _STATE_BY_EVENT[type(event)]

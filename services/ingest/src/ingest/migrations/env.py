@@ -1,0 +1,6 @@
+"""Alembic's entry point."""
+
+from ingest import tables
+from shared.migrations import run_environment
+
+run_environment(tables.METADATA)
