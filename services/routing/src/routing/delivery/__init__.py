@@ -1,0 +1,1 @@
+"""Callbacks: signed, retried, bounded deliveries of routing's outcomes to CRMs."""
