@@ -13,11 +13,13 @@ class Commits:
 
     def __init__(self) -> None:
         self.batches: list[list[str]] = []
+        self.begun = asyncio.Event()
         self.released = asyncio.Event()
         self.error: Exception = ValueError()
 
     async def __call__(self, items: Sequence[str]) -> list[str]:
         self.batches.append(list(items))
+        self.begun.set()
         await self.released.wait()
         if "poison" in items:
             raise self.error
@@ -34,8 +36,7 @@ async def test_the_first_does_not_wait_and_the_rest_share_the_next_commit():
     commits = Commits()
     queue = group(commits)
     first = asyncio.create_task(queue.submit("a", 1))
-    while not commits.batches:
-        await asyncio.sleep(0)
+    await commits.begun.wait()
     others = [asyncio.create_task(queue.submit(item, 1)) for item in "bcd"]
     await asyncio.sleep(0)
     commits.released.set()
@@ -78,8 +79,7 @@ async def test_a_request_that_was_given_up_is_not_committed_late():
     commits = Commits()
     queue = group(commits, most_items=1)
     first, second = asyncio.create_task(queue.submit("a", 1)), asyncio.create_task(queue.submit("b", 1))
-    while not commits.batches:
-        await asyncio.sleep(0)
+    await commits.begun.wait()
     second.cancel()
     await asyncio.sleep(0)
     commits.released.set()

@@ -48,7 +48,7 @@ TOPICS: tuple[Topic, ...] = (
         name="leads.consented",
         events=(e.LeadCleared, e.LeadWithheld),
         producers=("consent",),
-        consumers=("routing", "ingest-ledger"),
+        consumers=("routing", "ingest-ledger", "sla-monitor"),
         description="May sales contact the lead, and why.",
     ),
     Topic(
