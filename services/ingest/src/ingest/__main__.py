@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from ingest import tables
-from ingest.api import build_router
+from ingest.api import build_fast_routes, build_router
 from ingest.domain.normalisation import EnrichSettings
 from ingest.handlers import LEDGER_HANDLERS, Enricher
 from ingest.ledger import LedgerKeeper
@@ -25,6 +25,7 @@ def build_service(settings: IngestSettings) -> Service[IngestRepository]:
         metadata=tables.METADATA,
         consumers=(Consumer("ingest-enrich", enricher.handlers), Consumer("ingest-ledger", LEDGER_HANDLERS)),
         build_router=build_router,
+        build_fast_routes=build_fast_routes,
         workers=(
             SourceDirectory,
             lambda runtime: LedgerKeeper(runtime, timedelta(days=settings.delivery_days)),

@@ -25,6 +25,7 @@ R = TypeVar("R")
 log = structlog.get_logger(module=__name__)
 
 IDLE_POLL_MS = 500
+LONGEST_PACE_SECONDS = 0.015
 # The inbox makes redelivery harmless, so offsets need not be committed per batch: at 100 leads/s that would be the
 # most frequent request the broker gets. A crash redelivers at most this much.
 COMMIT_EVERY_SECONDS = 0.25
@@ -49,7 +50,7 @@ class ConsumerLoop(Generic[R]):
         self._processor = processor
         self._publisher = publisher
         self._on_outbox = on_outbox
-        self._decoder = Decoder(consumer.handlers)
+        self._decoder = Decoder(consumer.handlers, consumer.wanted)
         self._kafka: AIOKafkaConsumer | None = None
         self._busy = asyncio.Lock()
         self._stopping = asyncio.Event()
@@ -95,15 +96,23 @@ class ConsumerLoop(Generic[R]):
                 await self._commit_offsets()
                 self._observe_lag(None)
                 continue
+            started = time.monotonic()
             async with self._busy:
                 await self._handle([record for records in fetched.values() for record in records])
                 for partition, records in fetched.items():
                     self._positions[partition] = records[-1].offset + 1
             if time.monotonic() - self._committed_at > COMMIT_EVERY_SECONDS:
                 await self._commit_offsets()
-            if self._settings.poll_pace_ms:
-                await asyncio.sleep(self._settings.poll_pace_ms / 1000)
+            await self._pace(sum(map(len, fetched.values())), time.monotonic() - started)
         await self._commit_offsets()
+
+    async def _pace(self, events: int, seconds: float) -> None:
+        """Rest as long as the batch took, so that the next one is larger: per event, large batches cost a fraction.
+
+        One event alone is followed at once (latency when idle), and so is a full batch (there is a backlog).
+        """
+        if 1 < events < self._settings.batch_size:
+            await asyncio.sleep(min(max(seconds, self._settings.poll_pace_ms / 1000), LONGEST_PACE_SECONDS))
 
     async def _handle(self, records: Sequence[ConsumerRecord]) -> None:
         started = time.monotonic()

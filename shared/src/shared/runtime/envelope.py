@@ -1,6 +1,6 @@
 """From Kafka records to typed events, and the bytes kept of what was emitted."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -45,8 +45,11 @@ class Arrived:
 class Decoder:
     """Decodes the event types one consumer handles; everything else on its topics is passed over."""
 
-    def __init__(self, events: Mapping[type[Event], Any]) -> None:
+    def __init__(
+        self, events: Mapping[type[Event], Any], wanted: Mapping[type[Event], Callable[[Any], bool]] | None = None
+    ) -> None:
         self._decoders = {event.type.encode(): msgspec.json.Decoder(event) for event in events}
+        self._wanted = {event.type.encode(): test for event, test in (wanted or {}).items()}
 
     def decode(self, record: ConsumerRecord) -> Arrived | DeadLetter | None:
         """Return the event, a dead letter if it is damaged, or None if this consumer has no interest in its type."""
@@ -66,6 +69,9 @@ class Decoder:
             return self.dead_letter(record, f"header {error} is missing")
         except (msgspec.MsgspecError, ValueError) as error:
             return self.dead_letter(record, str(error))
+        is_wanted = self._wanted.get(event_type)
+        if is_wanted is not None and not is_wanted(event):
+            return None
         received = Received(event, event_id, event.lead_id, time, headers.get("traceparent", b"").decode("latin-1"))
         return Arrived(received, record.topic, record.partition, record.offset, record.value or b"")
 

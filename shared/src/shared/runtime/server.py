@@ -4,7 +4,7 @@ import contextlib
 import hmac
 import ipaddress
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version as distribution_version
 from typing import Any
 
@@ -16,7 +16,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.http.problem import Problem, on_http_exception, on_invalid_request, on_problem
@@ -82,13 +82,40 @@ class Edge:
         except Exception as error:
             if status:
                 raise
-            problem = _problem_for(error)
+            problem = error if isinstance(error, Problem) else _problem_for(error)
             if problem.status == 500:
                 log.exception("request_failed", trace_id=scope["leadrail.trace_id"], error=type(error).__name__)
             await problem.response(scope["leadrail.trace_id"])(scope, receive, observed)
         finally:
             route = scope.get("route")
             metrics.HTTP_REQUESTS.labels(getattr(route, "path", "unmatched"), str(status)).inc()
+
+
+class FastLane:
+    """Plain routes that skip the framework: at the door its layers would cost as much as the work (50 µs of 110)."""
+
+    def __init__(self, routes: Sequence[Route], app: ASGIApp) -> None:
+        self._routes = routes
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] == "http":
+            for route in self._routes:
+                match, found = route.matches(scope)
+                if match is not Match.NONE:
+                    scope.update(found)
+                    scope["route"] = route
+                    await Edge(route.app)(scope, receive, send)
+                    return
+        await self._app(scope, receive, send)
+
+
+def build_server_app(runtime: Runtime[Any]) -> ASGIApp:
+    """Return what the server serves: the fast routes, if the service has any, before the application."""
+    routes = runtime.service.build_fast_routes(runtime) if runtime.service.build_fast_routes else ()
+    app = build_app(runtime)
+    return FastLane(routes, app) if routes else app
 
 
 def _problem_for(error: Exception) -> Problem:
@@ -150,7 +177,7 @@ class HttpServer:
         settings = runtime.settings
         self._server = _Server(
             uvicorn.Config(
-                build_app(runtime),
+                build_server_app(runtime),
                 host=settings.host,
                 port=settings.port,
                 loop="none",

@@ -9,6 +9,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from fastapi import APIRouter
 from sqlalchemy import MetaData
+from starlette.routing import Route
 
 from shared.clock import Clock, SystemClock
 from shared.db import Database, Sql
@@ -52,6 +53,7 @@ class Service(Generic[R]):
     timers: TimerHandlers[R] = field(default_factory=dict)
     documents: Sequence[DocumentStore[Any]] = ()
     build_router: Callable[["Runtime[R]"], APIRouter] | None = None
+    build_fast_routes: Callable[["Runtime[R]"], Sequence[Route]] | None = None
     workers: Sequence[Callable[["Runtime[R]"], Worker]] = ()
     partitioned_tables: Mapping[str, timedelta] = field(default_factory=dict)
 

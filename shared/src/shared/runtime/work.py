@@ -134,10 +134,15 @@ TimerHandlers = Mapping[str, TimerHandler[R]]
 
 @dataclass(frozen=True, slots=True)
 class Consumer(Generic[R]):
-    """A consumer group and its handlers. Topics follow from the events."""
+    """A consumer group and its handlers. Topics follow from the events.
+
+    ``wanted``: per event type, which events concern this consumer at all, by a pure look at the event. The others are
+    passed over without a trace; at three clock changes per lead that saves three inbox rows.
+    """
 
     name: str
     handlers: Handlers[R]
+    wanted: Mapping[type[Event], Callable[[Any], bool]] = field(default_factory=dict)
 
     @property
     def topics(self) -> tuple[str, ...]:

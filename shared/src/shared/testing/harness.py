@@ -18,7 +18,7 @@ from shared.kafka import Outgoing
 from shared.migrations import migrate
 from shared.provision import provision_database, role_url
 from shared.runtime.envelope import Arrived, received_from_outgoing
-from shared.runtime.server import build_app
+from shared.runtime.server import build_server_app
 from shared.runtime.service import Runtime, Service
 from shared.runtime.tracing import new_traceparent
 from shared.settings import ServiceSettings
@@ -36,7 +36,7 @@ class ServiceHarness:
         self.publisher = publisher
         self.clock = clock
         self.http: httpx.AsyncClient
-        self._app = build_app(runtime)
+        self._app = build_server_app(runtime)
         self._admin_url = url
         self._last: tuple[str, list[Arrived]] | None = None
 

@@ -7,12 +7,12 @@ when the lease ends; receivers drop the twin by that id. No database connection 
 import asyncio
 import contextlib
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 
 import structlog
 
 from routing import metrics
-from routing.delivery.client import AiohttpClient, CallbackClient, Reply
+from routing.delivery.client import AiohttpClient, CallbackClient, Outcome, Reply
 from routing.delivery.lane import Claimed, Lane
 from routing.delivery.recorder import Recorder
 from routing.delivery.schedule import next_due
@@ -31,6 +31,9 @@ SHORTEST_SLEEP = 0.005  # a due row that another worker holds must not make us s
 GAUGES_EVERY = 10.0  # counting a million pending rows takes 0.1 s
 STALE = timedelta(seconds=1)
 """A callback that waited in memory for longer is given back: a withdrawal cancels rows, not what a worker holds."""
+
+
+_ATTEMPTS = {outcome: metrics.CALLBACK_ATTEMPTS.labels(outcome) for outcome in get_args(Outcome)}
 
 
 class DeliveryWorker:
@@ -207,7 +210,7 @@ class DeliveryWorker:
             lane.breaker.record_absence(ended_at)
         else:
             lane.breaker.record_answer()
-        metrics.CALLBACK_ATTEMPTS.labels(reply.outcome).inc()
+        _ATTEMPTS[reply.outcome].inc()
         metrics.CALLBACK_SECONDS.observe(seconds)
         self._recorder.add(_result(item, reply, now, timedelta(seconds=seconds), ended_at))
 

@@ -1,7 +1,7 @@
 """Routing decisions, pure: a lead's case and the desk in, a decision with its trace out. The first step that settles
 it wins: consent, existing owner, nurture, account owner, rules, pool."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +9,7 @@ import msgspec
 
 from routing.domain.decision import Assign, Decision, Hold, Move, Nurture, Queue, QueueReason, Retain, Tenure
 from routing.domain.desk import Desk, LeadFile
-from routing.domain.distribution import Member, choose_rep
+from routing.domain.distribution import Choice, Member, Standing, choose_rep
 from routing.domain.document import Crew, RoutingDocument, Rule
 from routing.domain.fields import Inputs, read_inputs
 from routing.domain.roster import Absence, cap_reached
@@ -127,21 +127,20 @@ def _by_rules(case: LeadCleared, desk: Desk, account: AccountTried | None, exclu
 
 def pick_member(crew: Crew, desk: Desk, excluded: str | None) -> Picked:
     """Return whose turn it is in *crew*. Nothing is charged yet."""
-    absences = {member.rep_id: _absence(member.rep_id, desk, excluded) for member in crew.members}
-    eligible = tuple(member for member in crew.members if absences[member.rep_id] is None)
+    absences = [_absence(member.rep_id, desk, excluded) for member in crew.members]
+    pairs = tuple(zip(crew.members, absences, strict=True))
+    eligible = tuple(member for member, absence in pairs if absence is None)
     is_out_of_hours = False
     if not eligible:
-        closed = tuple(m for m in crew.members if absences[m.rep_id] == "outside_working_hours")
+        closed = tuple(member for member, absence in pairs if absence == "outside_working_hours")
         if closed and crew.when_closed == "assign_anyway":
             eligible, is_out_of_hours = closed, True
         else:
             nobody: QueueReason = "nobody_available" if crew.members else "empty_pool"
             reason: QueueReason = "outside_working_hours" if closed else nobody
-            return Picked(None, reason, _members_tried(crew, desk, absences, {}, None), (), False)
-    balances = desk.balances.get(crew.pool_id, {})
-    choice = choose_rep(balances, crew.total_weight, eligible)
-    tried = _members_tried(crew, desk, absences, choice.standings, choice.rep_id)
-    return Picked(choice.rep_id, None, tried, eligible, is_out_of_hours)
+            return Picked(None, reason, _members_tried(crew, desk, absences, None), (), False)
+    choice = choose_rep(desk.balances.get(crew.pool_id, {}), crew.total_weight, eligible)
+    return Picked(choice.rep_id, None, _members_tried(crew, desk, absences, choice), eligible, is_out_of_hours)
 
 
 def _absence(rep_id: str, desk: Desk, excluded: str | None) -> Absence | None:
@@ -152,22 +151,29 @@ def _absence(rep_id: str, desk: Desk, excluded: str | None) -> Absence | None:
         return absence
     # A cap binds at any hour: it is asked before the hours, so that out of hours nobody gets more than that.
     rep = desk.roster.reps[rep_id]
+    if rep.max_open is None and rep.max_per_day is None:
+        return absence
     return cap_reached(rep, desk.load_of(rep_id), desk.roster.day_of(rep_id, desk.now)) or absence
 
 
 def _members_tried(
-    crew: Crew, desk: Desk, absences: dict[str, Absence | None], standings: Any, chosen: str | None
+    crew: Crew, desk: Desk, absences: Sequence[Absence | None], choice: Choice | None
 ) -> tuple[MemberTried, ...]:
     balances = desk.balances.get(crew.pool_id, {})
+    standings: Mapping[str, Standing] = choice.standings if choice is not None else {}
+    chosen = choice.rep_id if choice is not None else None
     tried = []
-    for member in crew.members:
+    for member, absence in zip(crew.members, absences, strict=True):
         rep_id = member.rep_id
-        load, standing = desk.load_of(rep_id), standings.get(rep_id)
-        lost = None if rep_id == chosen else ("later_turn" if standing is not None else absences[rep_id])
-        today = load.given_on(desk.roster.day_of(rep_id, desk.now))
-        behind, deadline = (standing.behind, standing.deadline) if standing is not None else (None, None)
-        balance = balances.get(rep_id, 0)
-        tried.append(MemberTried(rep_id, member.weight, balance, load.open, today, lost, behind, deadline))
+        load, balance = desk.load_of(rep_id), balances.get(rep_id, 0)
+        today = load.given_on(desk.roster.day_of(rep_id, desk.now)) if load.given else 0
+        standing = standings.get(rep_id)
+        if standing is None:
+            tried.append(MemberTried(rep_id, member.weight, balance, load.open, today, absence))
+        else:
+            lost = None if rep_id == chosen else "later_turn"
+            behind, deadline = standing.behind, standing.deadline
+            tried.append(MemberTried(rep_id, member.weight, balance, load.open, today, lost, behind, deadline))
     missing = (MemberTried(rep_id, 0, 0, 0, 0, "unknown_rep") for rep_id in crew.missing)
     return (*tried, *missing)
 

@@ -56,7 +56,10 @@ class Desk:
 
     def load_of(self, rep_id: str) -> Load:
         """Return the rep's load, zero if none is known."""
-        return self.loads.setdefault(rep_id, Load())
+        load = self.loads.get(rep_id)
+        if load is None:
+            load = self.loads[rep_id] = Load()
+        return load
 
     def take_from_pool(self, crew: Crew, eligible: Iterable[Member], rep_id: str) -> None:
         """Charge the pool for one lead that *rep_id* got."""

@@ -69,7 +69,9 @@ def _bare(text: str) -> str:
     if len(text) > 4 * _LONGEST:
         return text
     if not text.isascii():
-        text = unicodedata.normalize("NFKC", text)  # a full-width @ and full stop are the same keys on a Japanese keyboard
+        text = unicodedata.normalize(
+            "NFKC", text
+        )  # a full-width @ and full stop are the same keys on a Japanese keyboard
         text = "".join(character for character in text if unicodedata.category(character) != "Cf")
     text = text.strip()
     wrapped = _WRAPPED.fullmatch(text)

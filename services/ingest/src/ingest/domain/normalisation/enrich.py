@@ -23,10 +23,21 @@ def enrich(lead: Lead, settings: EnrichSettings) -> tuple[Lead, Facts]:
     phone = read_phone(lead.phone or "", lead.country or settings.default_country)
     return (
         Lead(
-            email=email.delivery, phone=phone.e164, first_name=clean(lead.first_name, 100), last_name=clean(lead.last_name, 100),
-            title=clean(lead.title, 150), company=clean(lead.company, 200), website=clean(lead.website, 300), country=clean(lead.country, 60), 
-            region=clean(lead.region, 60), city=clean(lead.city, 100), industry=clean(lead.industry, 100), employees=lead.employees,
-            language=clean(lead.language, 20), message=clean(lead.message, 5000), custom=lead.custom,
+            email=email.delivery,
+            phone=phone.e164,
+            first_name=clean(lead.first_name, 100),
+            last_name=clean(lead.last_name, 100),
+            title=clean(lead.title, 150),
+            company=clean(lead.company, 200),
+            website=clean(lead.website, 300),
+            country=clean(lead.country, 60),
+            region=clean(lead.region, 60),
+            city=clean(lead.city, 100),
+            industry=clean(lead.industry, 100),
+            employees=lead.employees,
+            language=clean(lead.language, 20),
+            message=clean(lead.message, 5000),
+            custom=lead.custom,
         ),
         Facts(email_kind=email_kind(email.folded) if email.folded else "unknown", notes=notes),
     )

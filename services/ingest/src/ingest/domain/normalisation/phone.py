@@ -7,7 +7,14 @@ from typing import Literal, NamedTuple
 import phonenumbers
 
 PhoneProblem = Literal[
-    "not_a_number", "country_needed", "too_short", "too_long", "not_assigned", "placeholder", "several_numbers", "short_code"
+    "not_a_number",
+    "country_needed",
+    "too_short",
+    "too_long",
+    "not_assigned",
+    "placeholder",
+    "several_numbers",
+    "short_code",
 ]
 
 _LONGEST = 64
