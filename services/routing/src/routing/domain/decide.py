@@ -13,7 +13,7 @@ from routing.domain.distribution import Choice, Member, Standing, choose_rep
 from routing.domain.document import Crew, RoutingDocument, Rule
 from routing.domain.fields import Inputs, read_inputs
 from routing.domain.roster import Absence, cap_reached
-from routing.domain.trace import AccountTried, MemberTried, RuleTried, Step, Trace
+from routing.domain.trace import AccountTried, MemberReason, MemberTried, RuleTried, Step, Trace
 from shared.contracts import Facts, LeadCleared
 
 ACCOUNT_OWNER = "account_owner"
@@ -171,7 +171,7 @@ def _members_tried(
         if standing is None:
             tried.append(MemberTried(rep_id, member.weight, balance, load.open, today, absence))
         else:
-            lost = None if rep_id == chosen else "later_turn"
+            lost: MemberReason | None = None if rep_id == chosen else "later_turn"
             behind, deadline = standing.behind, standing.deadline
             tried.append(MemberTried(rep_id, member.weight, balance, load.open, today, lost, behind, deadline))
     missing = (MemberTried(rep_id, 0, 0, 0, 0, "unknown_rep") for rep_id in crew.missing)
