@@ -1,4 +1,5 @@
 import json
+from typing import Any
 
 import pytest
 
@@ -7,7 +8,7 @@ from shared.contracts import Lead, Touch
 from shared.testing.builders import NOON, make_cleared, make_lead, make_origin, make_owner
 
 
-def body_of(case, previous=None) -> dict:
+def body_of(case, previous=None) -> Any:
     raw = describe_assignment("lead.assigned", case, make_owner(), "rep@example.com", previous)
     assert len(raw) <= MAX_BODY
     return json.loads(raw)

@@ -44,7 +44,10 @@ def test_the_shipped_document_is_valid():
 def test_a_valid_document_keeps_order_weights_and_policies():
     document = parse_document(VALID)
     assert [rule.rule_id for rule in document.rules] == ["large-de", "rest"]
-    assert [(s.rep_id, s.team, s.weight) for s in document.pools["emea"].shares] == [("ana", None, 2), (None, "emea", 1)]
+    assert [(s.rep_id, s.team, s.weight) for s in document.pools["emea"].shares] == [
+        ("ana", None, 2),
+        (None, "emea", 1),
+    ]
     assert document.pools["emea"].when_closed == "fallback"
 
 
@@ -107,7 +110,7 @@ def test_a_rule_after_one_that_takes_everything_is_a_fault():
 
 
 def test_two_rules_with_one_id_are_a_fault():
-    text = "pools: [{id: p, members: [{rep: a}]}]\nrules: [{id: r, pool: p, when: {field: score.is_mql, eq: true}}, {id: r, pool: p}]"
+    text = rule_with("{field: score.is_mql, eq: true}") + "  - {id: r, pool: p}\n"
     assert errors_of(text) == [("/rules/1/id", "a second rule r")]
 
 

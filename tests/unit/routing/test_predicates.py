@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from routing.domain.fields import FIELDS, read_inputs
@@ -101,3 +103,9 @@ def test_a_reason_for_not_names_what_held():
 
 def test_a_tree_can_be_read_by_a_person():
     assert describe(All((GERMAN, Not(LARGE)))) == '(lead.country eq "DE") and (not (lead.employees gte 1000))'
+
+
+def test_every_field_of_the_closed_list_is_documented():
+    readme = Path(__file__).parents[3].joinpath("services/routing/README.md").read_text(encoding="utf-8")
+    rows = [f"| `{field.name}` | {field.sort} | {field.meaning} |" for field in FIELDS.values()]
+    assert [row for row in rows if row not in readme] == []

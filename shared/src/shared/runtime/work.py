@@ -25,8 +25,7 @@ class Retryable(Exception):
         self.reason = reason
 
 
-@dataclass(frozen=True, slots=True)
-class Received(Generic[E]):
+class Received(msgspec.Struct, Generic[E], frozen=True):
     """One event of a batch with its envelope. ``time`` is when its producer emitted it."""
 
     event: E

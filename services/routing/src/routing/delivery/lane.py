@@ -46,6 +46,8 @@ class Lane:
     ready: deque[Claimed] = field(default_factory=deque)
     in_flight: int = 0
     runners: int = 0
+    has_more: bool = False
+    """The last claim took all it asked for, or asked for nothing: when there is room here again, more may be due."""
     seconds: float = 1.0
     """Moving average of an attempt's duration. Starts slow: trust is earned."""
 

@@ -5,9 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+import structlog
+
 from routing.delivery.lane import Claimed, EndpointConfig
 from shared.db import Sql
-from shared.secret_box import SecretBox
+from shared.secret_box import SealBroken, SecretBox
+
+log = structlog.get_logger(module=__name__)
 
 NOTIFY_CHANNEL = "leadrail_routing_callbacks"
 
@@ -102,13 +106,16 @@ class DeliveryStore:
 
     async def list_endpoints(self, secrets: SecretBox) -> list[EndpointConfig]:
         """Return the active endpoints, with every secret they sign with."""
-        rows = await self._sql.fetch(_LIST_ENDPOINTS)
-        return [
-            EndpointConfig(
-                row["endpoint_id"], row["url"], tuple(map(secrets.open, row["sealed"])), row["max_concurrency"]
-            )
-            for row in rows
-        ]
+        configs = []
+        for row in await self._sql.fetch(_LIST_ENDPOINTS):
+            try:
+                keys = tuple(map(secrets.open, row["sealed"]))
+            except SealBroken:
+                # Unsigned is no way out: its callbacks wait until the right key is back or the secret is rotated.
+                log.error("endpoint_secret_unreadable", endpoint_id=row["endpoint_id"])  # noqa: TRY400 - no stack wanted
+                continue
+            configs.append(EndpointConfig(row["endpoint_id"], row["url"], keys, row["max_concurrency"]))
+        return configs
 
     async def claim_due(self, wanted: Mapping[str, int], now: datetime, leased_until: datetime) -> list[Claimed]:
         """Take what is due, at most ``wanted[endpoint_id]`` of each endpoint, earliest first."""

@@ -5,7 +5,7 @@ when the lease ends; receivers drop the twin by that id. No database connection 
 """
 
 import asyncio
-import contextlib
+from collections import Counter
 from datetime import datetime, timedelta
 from typing import Any, get_args
 
@@ -47,16 +47,22 @@ class DeliveryWorker:
         self._client = client
         self._lease = timedelta(seconds=settings.callback_lease_seconds)
         self._lanes: dict[str, Lane] = {}
-        self._recorder = Recorder(runtime, self.wake)
+        self._recorder = Recorder(runtime, self._look_again)
         self._runners: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._is_stopping = False
         self._refreshed_at = float("-inf")
         self._measured_at = float("-inf")
+        self._next_due: datetime | None = None
+        """When the next callback is due, if known: new ones wake us, so it only has to be asked for once it passed."""
 
     def wake(self) -> None:
         """Look for due callbacks now."""
         self._wake.set()
+
+    def _look_again(self) -> None:
+        self._next_due = None
+        self.wake()
 
     async def run(self) -> None:
         """Deliver until `drain`."""
@@ -71,6 +77,9 @@ class DeliveryWorker:
         try:
             while not self._is_stopping:
                 await self._step()
+                for helper in (recording, listening):
+                    if helper.done():
+                        helper.result()  # a bug there must stop us, not leave us sending what is never recorded
             await self._finish()
         finally:
             self._recorder.stop()
@@ -90,7 +99,7 @@ class DeliveryWorker:
         self._wake.clear()
         try:
             claimed = await self._claim()
-            seconds = PACE if claimed > 1 else (0.0 if claimed else await self._seconds_to_next())
+            seconds = PACE if claimed > 1 else await self._seconds_to_next()
         except Exception as error:
             if not is_dependency_failure(error):
                 raise
@@ -99,9 +108,11 @@ class DeliveryWorker:
             claimed = 2
         if claimed > 1:
             await asyncio.sleep(seconds)
-        elif claimed == 0:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), seconds)
+            return
+        try:
+            await asyncio.wait_for(self._wake.wait(), seconds)
+        except TimeoutError:
+            self._next_due = None
 
     async def _claim(self) -> int:
         await self._refresh_lanes()
@@ -110,15 +121,20 @@ class DeliveryWorker:
         room = self._settings.callback_concurrency * 4 - busy
         wanted = {key: lane.wants(now) for key, lane in self._lanes.items()}
         wanted = {key: most for key, most in wanted.items() if most > 0}
+        for key, lane in self._lanes.items():
+            lane.has_more = room <= 0 or key not in wanted  # not looked at: for all we know there is more
         if not wanted or room <= 0:
             return 0
         async with self._runtime.database.connection() as sql:
             claimed = await DeliveryStore(sql).claim_due(wanted, now, now + self._lease)
+        counts = Counter(item.endpoint_id for item in claimed)
+        for key, most in wanted.items():
+            self._lanes[key].has_more = counts[key] == most
         for item in claimed:
             lane = self._lanes[item.endpoint_id]
             lane.ready.append(item)
             metrics.CALLBACK_LATENESS.observe(max(0.0, (now - item.due_at).total_seconds()))
-        for key in {item.endpoint_id for item in claimed}:
+        for key in counts:
             self._start_runners(self._lanes[key])
         return len(claimed)
 
@@ -128,10 +144,11 @@ class DeliveryWorker:
         open_lanes = [key for key, lane in self._lanes.items() if lane.wants(now) > 0]
         pauses = [lane.breaker.retry_at for lane in self._lanes.values() if lane.breaker.retry_at is not None]
         moments = [moment for moment in pauses if moment > now]
-        if open_lanes:
+        if self._next_due is None or self._next_due <= now:
             async with self._runtime.database.connection() as sql:
-                due = await DeliveryStore(sql).find_next_due(open_lanes)
-            moments += [due] if due is not None else []
+                self._next_due = await DeliveryStore(sql).find_next_due(open_lanes) if open_lanes else None
+        if self._next_due is not None:
+            moments.append(self._next_due)
         earliest = min(moments, default=None)
         if earliest is None:
             return LONGEST_SLEEP
@@ -178,7 +195,13 @@ class DeliveryWorker:
             lane.runners += 1
             runner = asyncio.create_task(self._run_lane(lane))
             self._runners.add(runner)
-            runner.add_done_callback(self._runners.discard)
+            runner.add_done_callback(self._on_runner_done)
+
+    def _on_runner_done(self, runner: "asyncio.Task[None]") -> None:
+        self._runners.discard(runner)
+        if not runner.cancelled() and (error := runner.exception()) is not None:
+            # Its callback comes back when the lease ends.
+            log.error("callback_runner_failed", error=type(error).__name__, exc_info=error)
 
     async def _run_lane(self, lane: Lane) -> None:
         """Send from the lane's queue until it is empty: a task per slot, not per callback, saves 10 µs each."""
@@ -191,7 +214,8 @@ class DeliveryWorker:
                 await self._deliver(lane, lane.ready.popleft(), now)
         finally:
             lane.runners -= 1
-            self.wake()
+            if lane.has_more:
+                self.wake()
 
     async def _deliver(self, lane: Lane, item: Claimed, now: datetime) -> None:
         assert self._client is not None
