@@ -80,6 +80,10 @@ fmt: install ## Format and apply the safe fixes.
 bench: install ## Measure leads per second and the milliseconds from webhook to assignment.
 	@$(LOCAL) bench
 
+.PHONY: bench-compare
+bench-compare: install ## Show what changed between two reports (make bench-compare A=file B=file).
+	@$(LOCAL) bench-compare "$(A)" "$(B)"
+
 .PHONY: promtool
 promtool: ## Get promtool for the tests of the alert rules (Debian; unpacked into the cache, not installed).
 	@deploy/local/promtool.sh

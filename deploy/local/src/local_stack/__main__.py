@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from local_stack import artifacts
+from local_stack.bench.command import bench, bench_compare
 from local_stack.checkout import STATE
 from local_stack.failure import StackError
 from local_stack.forget import forget_data, forget_downloads
@@ -139,6 +140,10 @@ def lock_kafka() -> None:
 def fetch() -> None:
     """Download what a start needs, so that the next one needs no network."""
     console.print(f"Apache Kafka is in {artifacts.kafka_jars()}.")
+
+
+app.command()(bench)
+app.command()(bench_compare)
 
 
 def main() -> None:

@@ -1,1 +1,1 @@
-"""`make bench`: how many leads a second, how many milliseconds, and what they cost, beside the floor of this machine."""
+"""`make bench`: leads a second, milliseconds, and what they cost, beside the floor of this machine."""

@@ -225,10 +225,15 @@ async def _generate(plan: Plan) -> Summary:
     start = await generator.run()
     cpu = time.process_time() - cpu
     rows = generator.rows(planned, start, epoch + start - before)
-    encoder = msgspec.json.Encoder()
-    with Path(plan.out).open("wb") as file:
-        file.writelines(encoder.encode(row) + b"\n" for row in rows)
+    await asyncio.to_thread(write_rows, Path(plan.out), rows)
     return summarise_rows(rows, epoch, cpu)
+
+
+def write_rows(file: Path, rows: list[Row]) -> None:
+    """Write a line of JSON per row."""
+    encoder = msgspec.json.Encoder()
+    with file.open("wb") as out:
+        out.writelines(encoder.encode(row) + b"\n" for row in rows)
 
 
 def read_rows(file: Path) -> list[Row]:

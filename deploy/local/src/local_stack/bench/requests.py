@@ -121,8 +121,8 @@ def _wire(path: str, host: str, post: Post) -> bytes:
 def stamps_for(due: Sequence[float], started_at: datetime) -> list[datetime]:
     """Return the instant at which each request's sender signs it: when it is due.
 
-    What is due all at once is signed shortly before, a tenth of a millisecond apart: some senders tell two deliveries of
-    one person apart by the millisecond, and the mix keeps those a hundred requests apart.
+    What is due all at once is signed shortly before, a tenth of a millisecond apart: some senders tell two deliveries
+    of one person apart by the millisecond, and the mix keeps those a hundred requests apart.
     """
     if due and due[-1] == 0.0:
         return [started_at - timedelta(milliseconds=(len(due) - index) / 10) for index in range(len(due))]

@@ -37,7 +37,7 @@ REPS = (
 
 
 class Setup(NamedTuple):
-    """What senders and the CRM need to know. ``signing``: per kind of sender, its secret and the address it posts to."""
+    """What senders and the CRM need to know. ``signing``: secret and address to post to, per kind of sender."""
 
     signing: dict[str, Signing]
     crm_secret: str

@@ -19,6 +19,9 @@ Json = Any
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 # A string that never ends is taken to the end of the body: trying again from each escaped quote would be quadratic.
 _STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*+\\?(?:"|\Z)|[\[\]{}]', re.DOTALL)
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+_INNERMOST = re.compile(rb"\[\]|\{\}")
+_NOT_BRACKETS = bytes(code for code in range(256) if code not in b"[]{}")
 _NESTING_CEILING = 500  # below the scanner's recursion limit, above every depth that can be configured
 
 
@@ -53,7 +56,7 @@ def parse_json(body: bytes, limits: JsonLimits = DEFAULT_LIMITS) -> Json:
     if (
         b"\\u" in body  # an escape may hide U+0000 or half of a surrogate pair
         or body.count(b":") > limits.keys  # every key has its colon, so fewer colons cannot be more keys
-        or body.count(b"{") + body.count(b"[") > limits.depth
+        or (body.count(b"{") + body.count(b"[") > limits.depth and not _is_flat(body, limits.depth))
     ):
         refusals = tuple(_offences(value, limits))
         if refusals:
@@ -121,6 +124,20 @@ def _syntax_error(error: Exception) -> RefusedBody:
             return refuse(422, "json_too_deep", "", "too many levels")
         case _:  # the interpreter's limit on the digits of an integer
             return refuse(422, "number_too_long", "", "a number has too many digits")
+
+
+def _is_flat(body: bytes, depth: int) -> bool:
+    """Tell whether the brackets of *body*, which is JSON, nest no deeper than *depth*.
+
+    Taking out innermost pairs until nothing is left needs as many rounds as there are levels: 11 µs for a form of 50
+    objects, where the walk that finds the place needs 140.
+    """
+    brackets = _STRING.sub(b"", body).translate(None, _NOT_BRACKETS)
+    for _ in range(depth):
+        if not brackets:
+            return True
+        brackets = _INNERMOST.sub(b"", brackets)
+    return not brackets
 
 
 def _nesting(body: bytes) -> int:
