@@ -13,6 +13,8 @@ from shared.migrations import migrate
 from shared.provision import create_topics, provision_database, role_url
 from shared.settings import ServiceSettings
 
+LOCAL_PARTITIONS = 3
+
 
 def provision(data_dir: Path, servers: Servers) -> dict[str, str]:
     """Do what `leadrail db provision`, `db migrate` and `topics create` do; return the environment services need.
@@ -41,7 +43,8 @@ def provision_servers(
                 database_url=SecretStr(""),
                 kafka_bootstrap_servers=kafka_bootstrap_servers,
                 kafka_topic_prefix=topic_prefix,
-            )
+            ),
+            partitions=LOCAL_PARTITIONS,
         )
     )
     return {

@@ -10,6 +10,7 @@ from types import FrameType
 from typing import NamedTuple
 
 from local_stack.children import Child
+from local_stack.ports import LOOPBACK
 from local_stack.provision import provision
 from local_stack.services import SERVICES, RunningService, choose_ports, start_service, stop_services
 from local_stack.stack import Servers, running_servers
@@ -67,6 +68,10 @@ def running_stack(
             say(f"Database, topics and keys are ready ({time.monotonic() - began:.1f} s).")
             cleanup.callback(stop_services, running)
             ports = choose_ports(os.environ)
+            # Some senders sign the full URL: ingest must know the one they really post to.
+            environment.setdefault(
+                "INGEST_PUBLIC_URL", os.environ.get("INGEST_PUBLIC_URL", f"http://{LOOPBACK}:{ports['ingest']}")
+            )
             for service in SERVICES:
                 running.append(  # noqa: PERF401 - whatever was started is stopped, also when the next one fails
                     start_service(service, port=ports[service.name], environment=environment, logs=data_dir / "logs")

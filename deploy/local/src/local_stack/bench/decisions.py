@@ -14,13 +14,8 @@ from shared.contracts import (
     LeadUnassigned,
     LeadWithheld,
 )
-from shared.contracts.topics import TOPIC_BY_NAME
 
-WATCHED = tuple(
-    TopicPartition(topic, number)
-    for topic in (LeadCaptured.topic, LeadWithheld.topic, LeadAssigned.topic)
-    for number in range(TOPIC_BY_NAME[topic].partitions)
-)
+WATCHED = (LeadCaptured.topic, LeadWithheld.topic, LeadAssigned.topic)
 KIND_OF_TYPE = {
     LeadAssigned.type: "assigned",
     LeadRetained.type: "retained",
@@ -39,10 +34,12 @@ class Decision(msgspec.Struct, frozen=True):
 
 
 class Decided(msgspec.Struct, frozen=True):
-    """``lead_of``: the lead of each captured record. ``decisions``: the first one about each record."""
+    """``lead_of``: the lead of each captured record. ``decisions``: the first one about each record. ``assigned``: the
+    lead of each assignment; an activity may assign a lead whose record was decided otherwise before."""
 
     lead_of: dict[str, str]
     decisions: dict[str, Decision]
+    assigned: dict[str, str]
 
     def undecided(self, record_ids: Iterable[str]) -> list[str]:
         """Return the records without an end: no decision of their own, and none about a newer record of their lead."""
@@ -60,9 +57,14 @@ class _Origin(msgspec.Struct):
     record_id: str
 
 
+class _Owner(msgspec.Struct):
+    assignment_id: str
+
+
 class _Event(msgspec.Struct):
     lead_id: str
     origin: _Origin
+    owner: _Owner | None = None
 
 
 _DECODER = msgspec.json.Decoder(_Event)
@@ -70,7 +72,7 @@ _DECODER = msgspec.json.Decoder(_Event)
 
 def collect(records: Iterable[ConsumerRecord]) -> Decided:
     """Return what *records* say, in their order."""
-    decided = Decided({}, {})
+    decided = Decided({}, {}, {})
     for record in records:
         event_type = dict(record.headers)["ce_type"].decode()
         kind = KIND_OF_TYPE.get(event_type)
@@ -82,38 +84,43 @@ def collect(records: Iterable[ConsumerRecord]) -> Decided:
         else:
             decision = Decision(kind, record.timestamp / 1000, event.lead_id)
             decided.decisions.setdefault(event.origin.record_id, decision)
+            if kind == "assigned" and event.owner is not None:
+                decided.assigned[event.owner.assignment_id] = event.lead_id
     return decided
 
 
-async def end_offsets(bootstrap_servers: str, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
-    """Return the offset after the last record of each of *partitions*."""
-    async with _reader(bootstrap_servers) as consumer:
-        ends: dict[TopicPartition, int] = await consumer.end_offsets(list(partitions))
+async def end_offsets(bootstrap_servers: str, topics: Iterable[str]) -> dict[TopicPartition, int]:
+    """Return the offset after the last record of each partition of *topics*."""
+    async with looking_at(bootstrap_servers, topics) as consumer:
+        ends: dict[TopicPartition, int] = await consumer.end_offsets(list(consumer.assignment()))
     return ends
 
 
 async def read_since(bootstrap_servers: str, since: Mapping[TopicPartition, int]) -> list[ConsumerRecord]:
     """Return every record of the partitions of *since* from there to their present end."""
     records: list[ConsumerRecord] = []
-    async with _reader(bootstrap_servers) as consumer:
+    async with looking_at(bootstrap_servers, {partition.topic for partition in since}) as consumer:
         ends: dict[TopicPartition, int] = await consumer.end_offsets(list(since))
         left = {partition for partition, end in ends.items() if end > since[partition]}
-        consumer.assign(list(left))
         for partition in left:
             consumer.seek(partition, since[partition])
+        consumer.resume(*left)
         while left:
             for partition, batch in (await consumer.getmany(timeout_ms=1_000)).items():
                 records.extend(record for record in batch if record.offset < ends[partition])
                 if batch[-1].offset + 1 >= ends[partition]:
                     left.discard(partition)
+                    consumer.pause(partition)
     return records
 
 
 @asynccontextmanager
-async def _reader(bootstrap_servers: str) -> AsyncIterator[AIOKafkaConsumer]:
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers, enable_auto_commit=False)
+async def looking_at(bootstrap_servers: str, topics: Iterable[str]) -> AsyncIterator[AIOKafkaConsumer]:
+    """Yield a consumer of all partitions of *topics* that belongs to no group and fetches nothing until resumed."""
+    consumer = AIOKafkaConsumer(*topics, bootstrap_servers=bootstrap_servers, enable_auto_commit=False)
     await consumer.start()
     try:
+        consumer.pause(*consumer.assignment())
         yield consumer
     finally:
         await consumer.stop()

@@ -1,7 +1,8 @@
 """Tells when the pipeline has nothing left to do."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 import httpx
@@ -9,6 +10,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.structs import OffsetAndMetadata
 
+from local_stack.bench.decisions import looking_at
 from local_stack.failure import StackError
 from shared.contracts.topics import TOPICS
 
@@ -18,6 +20,8 @@ READ_BY = {
     group: {topic.name for topic in TOPICS if group in topic.consumers}
     for group in sorted({group for topic in TOPICS for group in topic.consumers})
 }
+
+ALL = [topic.name for topic in TOPICS]
 
 
 class Ledger(NamedTuple):
@@ -34,23 +38,15 @@ class Ledger(NamedTuple):
 class Pipeline:
     """Looks at queues from outside: consumer lag in Kafka, the ledger over HTTP, what the CRM received."""
 
-    def __init__(self, *, ingest_url: str, admin_key: str, bootstrap_servers: str, crm_url: str) -> None:
+    def __init__(
+        self, *, ingest_url: str, crm_url: str, http: httpx.AsyncClient, admin: AIOKafkaAdminClient,
+        consumer: AIOKafkaConsumer,
+    ) -> None:  # fmt: skip
         self._ingest_url = ingest_url
         self._crm_url = crm_url
-        self._http = httpx.AsyncClient(headers={"Authorization": f"Bearer {admin_key}"}, timeout=30, trust_env=False)
-        self._admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
-        self._consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers, enable_auto_commit=False)
-
-    async def open(self) -> None:
-        """Connect."""
-        await self._admin.start()
-        await self._consumer.start()
-
-    async def close(self) -> None:
-        """Disconnect."""
-        await self._http.aclose()
-        await self._admin.close()
-        await self._consumer.stop()
+        self._http = http
+        self._admin = admin
+        self._consumer = consumer
 
     async def ledger(self, *, verify: bool = False) -> Ledger:
         """Return the ledger; *verify* counts every record again instead of believing the counters."""
@@ -75,8 +71,7 @@ class Pipeline:
         committed: dict[str, dict[TopicPartition, OffsetAndMetadata]] = {
             group: await self._admin.list_consumer_group_offsets(group) for group in READ_BY
         }
-        partitions = [TopicPartition(topic.name, number) for topic in TOPICS for number in range(topic.partitions)]
-        ends = await self._consumer.end_offsets(partitions)
+        ends = await self._consumer.end_offsets(list(self._consumer.assignment()))
         behind = {
             group: sum(
                 end - (offsets[partition].offset if partition in offsets else 0)
@@ -113,3 +108,19 @@ class Pipeline:
                     f"After {seconds:.0f} s the pipeline is not done: {ledger.in_flight} in flight, lag {lag}."
                 )
             await asyncio.sleep(LOOK_SECONDS)
+
+
+@asynccontextmanager
+async def watching(*, ingest_url: str, crm_url: str, admin_key: str, bootstrap_servers: str) -> AsyncIterator[Pipeline]:
+    """Connect to the parts of a running pipeline; disconnect at the end."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+    headers = {"Authorization": f"Bearer {admin_key}"}
+    async with (
+        httpx.AsyncClient(headers=headers, timeout=30, trust_env=False) as http,
+        looking_at(bootstrap_servers, ALL) as consumer,
+    ):
+        await admin.start()
+        try:
+            yield Pipeline(ingest_url=ingest_url, crm_url=crm_url, http=http, admin=admin, consumer=consumer)
+        finally:
+            await admin.close()

@@ -87,9 +87,7 @@ class Floor:
         return summarise((left[key] - at) / 1000 for key, at in entered.items())
 
     async def _ends(self, hop: int = HOPS) -> dict[TopicPartition, int]:
-        return await end_offsets(
-            self._bootstrap_servers, [TopicPartition(_topic(hop), number) for number in range(PARTITIONS)]
-        )
+        return await end_offsets(self._bootstrap_servers, [_topic(hop)])
 
     async def _arrived(self, before: Mapping[TopicPartition, int], leads: int) -> None:
         deadline = time.monotonic() + PATIENCE_SECONDS

@@ -9,11 +9,10 @@ from urllib.parse import urlsplit
 
 import msgspec
 import psutil
-from aiokafka import TopicPartition
 
 from local_stack.bench import decisions
 from local_stack.bench.database import Counter
-from local_stack.bench.drain import Pipeline
+from local_stack.bench.drain import ALL, Pipeline, watching
 from local_stack.bench.generator import Plan, Summary, read_rows
 from local_stack.bench.measured import CRM, Load, Measured, describe_phase
 from local_stack.bench.processes import Helper, helper
@@ -26,13 +25,11 @@ from local_stack.load.senders import Signing
 from local_stack.load.setup import set_up
 from local_stack.ports import LOOPBACK, free_ports
 from local_stack.supervisor import RunningStack
-from shared.contracts.topics import TOPICS
 
 PUBLIC_URL = "https://leads.example.com"
 ENVIRONMENT = {"INGEST_PUBLIC_URL": PUBLIC_URL, "ROUTING_ALLOWED_PRIVATE_TARGETS": LOOPBACK}
 DRAIN_SECONDS = 180.0
 MOST_STATEMENTS = 12
-ALL = [TopicPartition(topic.name, number) for topic in TOPICS for number in range(topic.partitions)]
 SERVERS = ("PostgreSQL", "Kafka")
 
 
@@ -89,7 +86,7 @@ class Rig:
         others = (busy - sum(spent.values()) - summary.cpu_seconds - own) / elapsed / (os.cpu_count() or 1)
         servers = self._stack.servers.kafka_bootstrap_servers
         grown = await decisions.end_offsets(servers, ALL)
-        watched = {partition: ends[partition] for partition in decisions.WATCHED}
+        watched = {partition: end for partition, end in ends.items() if partition.topic in decisions.WATCHED}
         decided = decisions.collect(await decisions.read_since(servers, watched))
         accepted = read_promises(read_rows(out))
         callbacks = self._new_callbacks()
@@ -134,7 +131,10 @@ class Rig:
             lines = file.read().splitlines()
             self._callbacks = file.tell()
         decoded = (msgspec.json.decode(line, type=_CallbackRow) for line in lines)
-        return [Callback(row.id, row.at, row.body.type, row.body.data.lead_id) for row in decoded]
+        return [
+            Callback(row.id, row.at, row.body.type, row.body.data.lead_id, row.body.data.assignment.assignment_id)
+            for row in decoded
+        ]
 
 
 @asynccontextmanager
@@ -157,14 +157,14 @@ async def running_rig(stack: RunningStack, data_dir: Path) -> AsyncIterator[Rig]
             )
         )
         await crm.hear()
-        pipeline = Pipeline(
-            ingest_url=stack.urls["ingest"],
-            admin_key=key,
-            bootstrap_servers=stack.servers.kafka_bootstrap_servers,
-            crm_url=crm_url,
+        pipeline = await cleanup.enter_async_context(
+            watching(
+                ingest_url=stack.urls["ingest"],
+                crm_url=crm_url,
+                admin_key=key,
+                bootstrap_servers=stack.servers.kafka_bootstrap_servers,
+            )
         )
-        await pipeline.open()
-        cleanup.push_async_callback(pipeline.close)
         counter = await Counter.open(stack.servers.database_url)
         cleanup.push_async_callback(counter.close)
         yield Rig(stack, folder, pipeline, counter, crm, setup.signing)
@@ -175,8 +175,13 @@ def _busy_seconds() -> float:
     return float(sum(times) - times.idle - getattr(times, "iowait", 0.0) - getattr(times, "guest", 0.0))
 
 
+class _Assignment(msgspec.Struct, frozen=True):
+    assignment_id: str | None = None
+
+
 class _Data(msgspec.Struct):
     lead_id: str
+    assignment: _Assignment = _Assignment()
 
 
 class _Body(msgspec.Struct):

@@ -28,12 +28,13 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Callback(msgspec.Struct, frozen=True):
-    """One verified delivery at the CRM. ``at``: epoch seconds."""
+    """One verified delivery at the CRM. ``at``: epoch seconds. ``assignment_id``: None if it is not about one."""
 
     id: str
     at: float
     type: str
     lead_id: str
+    assignment_id: str | None
 
 
 class Accepted(msgspec.Struct, frozen=True):
@@ -74,11 +75,11 @@ def find_faults(
         faults.append(f"The answers promise {accepted.records} records and the ledger grew by {grown}.")
     _name(faults, "records were answered with 2xx and never captured", set(accepted.leads) - set(decided.lead_of))
     _name(faults, "records were answered with 2xx and never decided", set(decided.undecided(accepted.leads)))
-    assigned = Counter(one.lead_id for one in decided.decisions.values() if one.kind == "assigned")
-    _name(faults, "leads were assigned more than once", {lead for lead, times in assigned.items() if times > 1})
-    told = Counter({one.id: one.lead_id for one in callbacks if one.type == "lead.assigned"}.values())
-    _name(faults, "assignments never reached the CRM", set(assigned - told))
-    _name(faults, "callbacks speak of no assignment", set(told - assigned))
+    owners = Counter(decided.assigned.values())
+    _name(faults, "leads were assigned more than once", {lead for lead, times in owners.items() if times > 1})
+    told = {one.assignment_id for one in callbacks if one.type == "lead.assigned" and one.assignment_id is not None}
+    _name(faults, "assignments never reached the CRM", set(decided.assigned) - told)
+    _name(faults, "callbacks speak of no assignment", told - set(decided.assigned))
     return faults
 
 
