@@ -142,6 +142,14 @@ def fetch() -> None:
     console.print(f"Apache Kafka is in {artifacts.kafka_jars()}.")
 
 
+@app.command()
+def demo(data: DataDir = STATE) -> None:
+    """Send real payloads and 200 leads through everything, show what became of each; exit code 0 if all is right."""
+    from local_stack.demo.run import run_demo  # noqa: PLC0415 - as in `up`
+
+    raise typer.Exit(run_demo(data, Console(highlight=False, width=max(console.width, 150))))
+
+
 app.command()(bench)
 app.command()(bench_compare)
 

@@ -1,7 +1,8 @@
 """The open-loop generator, a process of its own: ``python -m local_stack.bench.generator``.
 
-Reads a `Plan` (one line of JSON) on stdin, builds and signs every request, says ``ready``, waits for a line, sends, and
-writes one line of JSON per request to ``plan.out`` and a `Summary` to stdout.
+Reads a `Plan` (one line of JSON) on stdin, builds and signs every request, says ``ready``, waits for a line, sends, says
+a `Summary`, waits for a line, writes one line of JSON per request to ``plan.out`` and says ``written``: what it does
+beside sending falls outside of what is measured.
 """
 
 import asyncio
@@ -204,7 +205,7 @@ def summarise_rows(rows: list[Row], started_at: float, cpu_seconds: float) -> Su
     )
 
 
-async def _generate(plan: Plan) -> Summary:
+async def _generate(plan: Plan) -> None:
     clock = SystemClock()
     planned = plan_mix(plan.count, seed=plan.seed)
     due = due_times(plan.count, plan.rate, seed=plan.seed)
@@ -218,15 +219,21 @@ async def _generate(plan: Plan) -> Summary:
     )
     generator = Generator(plan, requests, due)
     await generator.connect()
-    print("ready", flush=True)
-    await asyncio.to_thread(sys.stdin.readline)
+    await _say("ready")
     cpu = time.process_time()
     epoch, before = clock.now().timestamp(), asyncio.get_running_loop().time()
     start = await generator.run()
     cpu = time.process_time() - cpu
     rows = generator.rows(planned, start, epoch + start - before)
+    await _say(msgspec.json.encode(summarise_rows(rows, epoch, cpu)).decode())
     await asyncio.to_thread(write_rows, Path(plan.out), rows)
-    return summarise_rows(rows, epoch, cpu)
+    print("written", flush=True)
+
+
+async def _say(line: str) -> None:
+    """Say *line* and wait for a line."""
+    print(line, flush=True)
+    await asyncio.to_thread(sys.stdin.readline)
 
 
 def write_rows(file: Path, rows: list[Row]) -> None:
@@ -246,8 +253,7 @@ def read_rows(file: Path) -> list[Row]:
 def main() -> Literal[0]:
     """Run one plan."""
     plan = msgspec.json.decode(sys.stdin.readline(), type=Plan)
-    summary = uvloop.run(_generate(plan))
-    print(msgspec.json.encode(summary).decode(), flush=True)
+    uvloop.run(_generate(plan))
     return 0
 
 

@@ -76,14 +76,16 @@ class Rig:
             began, own = time.monotonic(), time.process_time()
             await generator.tell(b"go")
             summary = msgspec.json.decode(await generator.hear(), type=Summary)
-        await self._pipeline.drained(DRAIN_SECONDS, self.check_running)
-        used_after, busy = measure(self.pids), _busy_seconds() - busy
-        own, elapsed = time.process_time() - own, time.monotonic() - began
-        counts = (await self._counter.read()).since(counts)
-        costliest = await self._counter.costliest(MOST_STATEMENTS)
-        after = await self._pipeline.ledger(verify=True)
-        spent = cpu_between(used, used_after)
-        others = (busy - sum(spent.values()) - summary.cpu_seconds - own) / elapsed / (os.cpu_count() or 1)
+            await self._pipeline.drained(DRAIN_SECONDS, self.check_running)
+            used_after, busy = measure(self.pids), _busy_seconds() - busy
+            own, elapsed = time.process_time() - own, time.monotonic() - began
+            counts = (await self._counter.read()).since(counts)
+            costliest = await self._counter.costliest(MOST_STATEMENTS)
+            after = await self._pipeline.ledger(verify=True)
+            spent = cpu_between(used, used_after)
+            others = (busy - sum(spent.values()) - summary.cpu_seconds - own) / elapsed / (os.cpu_count() or 1)
+            await generator.tell(b"write")
+            await generator.hear()
         servers = self._stack.servers.kafka_bootstrap_servers
         grown = await decisions.end_offsets(servers, ALL)
         watched = {partition: end for partition, end in ends.items() if partition.topic in decisions.WATCHED}

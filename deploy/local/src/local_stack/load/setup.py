@@ -44,9 +44,7 @@ class Setup(NamedTuple):
     endpoint_id: str
 
 
-async def set_up(
-    urls: Mapping[str, str], admin_key: str, *, secret_key: str, public_url: str, crm_url: str
-) -> Setup:
+async def set_up(urls: Mapping[str, str], admin_key: str, *, secret_key: str, public_url: str, crm_url: str) -> Setup:
     """Make one source per kind of sender, the reps, and an endpoint at *crm_url*. May be repeated on kept data.
 
     The sources' secrets follow from *secret_key*; the CRM's is new each time. Errors: `httpx.HTTPStatusError`.
@@ -70,9 +68,7 @@ def submissions_path(kind: str) -> str:
     return f"/v1/sources/{source_key(kind)}/submissions"
 
 
-async def _make_source(
-    client: httpx.AsyncClient, url: str, kind: str, secret_key: str, public_url: str
-) -> Signing:
+async def _make_source(client: httpx.AsyncClient, url: str, kind: str, secret_key: str, public_url: str) -> Signing:
     secret = _secret(secret_key, kind)
     body: dict[str, Any] = {
         "kind": kind,
