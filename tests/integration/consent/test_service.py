@@ -91,7 +91,7 @@ async def test_activity_known_before_its_lead_counts_when_the_lead_arrives(conse
     unsubscribed, bounced = new_id(), new_id()
     await consent.feed(make_activity(unsubscribed, kind="unsubscribe"), make_activity(bounced, kind="hard_bounce"))
     events = await consent.feed(scored(unsubscribed), scored(bounced))
-    assert [e.verdict.reason for e in events if isinstance(e, LeadWithheld)] == ["withdrawn", "suppressed"]
+    assert [e.verdict.reason for e in events if isinstance(e, LeadWithheld)] == ["suppressed", "suppressed"]
 
 
 async def test_new_lead_with_a_suppressed_address_is_withheld(consent: ServiceHarness) -> None:
@@ -203,6 +203,89 @@ async def test_question_about_an_address_is_answered_by_its_suppression(consent:
     assert "gone@" not in str(listed).lower()
 
 
+async def test_no_inside_a_new_submission_ends_an_assignment(consent: ServiceHarness) -> None:
+    lead_id = new_id()
+    await consent.feed(scored(lead_id))
+    consent.clock.advance(minutes=1)
+    no = ticked(state="objected", at=consent.clock.now(), purposes=("newsletter",), channels=())
+    withheld, change = await consent.feed(scored(lead_id, consent=no))
+    assert isinstance(withheld, LeadWithheld)
+    assert isinstance(change, ConsentChanged)
+    assert (change.state, change.may_contact) == ("objected", False)
+
+
+async def test_objection_told_by_a_crm_closes_every_channel_it_names(consent: ServiceHarness) -> None:
+    lead_id = new_id()
+    lead = make_lead(country="US", email="x@acme.example", phone="+14155550100")
+    await consent.feed(scored(lead_id, lead=lead, consent=ticked(channels=("phone",))))
+    consent.clock.advance(minutes=1)
+    detail = {"state": "objected", "purposes": "sales_contact marketing", "channels": "email phone sms"}
+    await consent.feed(make_activity(lead_id, kind="unsubscribe", occurred_at=consent.clock.now(), detail=detail))
+    assert isinstance((await consent.feed(scored(lead_id, lead=lead)))[0], LeadWithheld)
+
+
+async def test_person_who_said_no_is_found_by_address_too(consent: ServiceHarness) -> None:
+    lead_id = new_id()
+    await consent.feed(scored(lead_id))
+    await consent.http.post(f"/v1/leads/{lead_id}/consent/withdrawals", json={})
+    body = {"questions": [{"email": f"{lead_id.upper()}@acme.example", "country": "US"}]}
+    [answer] = (await consent.http.post("/v1/consent/decisions", json=body)).json()["answers"]
+    assert (answer["allowed"], answer["reason"]) == (False, "withdrawn")
+
+
+async def test_question_about_the_past_is_answered_from_what_was_said_by_then(consent: ServiceHarness) -> None:
+    lead_id = new_id()
+    before = consent.clock.now()
+    await consent.feed(scored(lead_id))
+    consent.clock.advance(hours=1)
+    await consent.http.post(f"/v1/leads/{lead_id}/consent/withdrawals", json={})
+    consent.clock.advance(hours=1)
+    now = (await consent.http.get(f"/v1/leads/{lead_id}/consent")).json()
+    then = (await consent.http.get(f"/v1/leads/{lead_id}/consent", params={"at": before.isoformat()})).json()
+    assert (now["may_contact"], then["may_contact"]) == (False, True)
+
+
+async def test_suppressing_an_address_stops_the_leads_that_have_it(consent: ServiceHarness) -> None:
+    lead_id = new_id()
+    await consent.feed(scored(lead_id))
+    await consent.http.post("/v1/suppressions", json={"email": f"{lead_id}@acme.example", "why": "asked by phone"})
+    [change] = await consent.published()
+    assert isinstance(change, ConsentChanged)
+    assert (change.lead_id, change.may_contact) == (lead_id, False)
+
+
+async def test_purchase_releases_a_withheld_lead_once(consent: ServiceHarness) -> None:
+    lead_id = new_id()
+    await consent.feed(scored(lead_id, "FR"))
+    events = await consent.feed(make_activity(lead_id, kind="won"))
+    assert kinds(events) == ["LeadCleared"]
+    assert await consent.feed(make_activity(lead_id, kind="won")) == []
+
+
+async def test_key_used_again_for_something_else_is_refused(consent: ServiceHarness) -> None:
+    lead_id = new_id()
+    await consent.feed(scored(lead_id, "FR"))
+    path, headers = f"/v1/leads/{lead_id}/consent/grants", {"Idempotency-Key": "g-1"}
+    assert (await consent.http.post(path, json=GRANT, headers=headers)).status_code == 201
+    other = await consent.http.post(path, json={**GRANT, "channels": ["phone"]}, headers=headers)
+    assert other.status_code == 422
+    assert other.json()["type"].endswith("/idempotency_conflict")
+
+
+async def test_nobody_can_grant_for_an_unknown_lead_but_a_no_is_taken(consent: ServiceHarness) -> None:
+    lead_id = new_id()
+    assert (await consent.http.post(f"/v1/leads/{lead_id}/consent/grants", json=GRANT)).status_code == 404
+    assert (await consent.http.post(f"/v1/leads/{lead_id}/consent/withdrawals", json={})).status_code == 201
+    assert isinstance((await consent.feed(scored(lead_id)))[0], LeadWithheld)
+
+
+@pytest.mark.parametrize("address", [{"email": "nonsense"}, {"phone": "call me"}])
+async def test_suppressing_no_address_is_refused(consent: ServiceHarness, address: dict[str, str]) -> None:
+    answer = await consent.http.post("/v1/suppressions", json={**address, "why": "asked"})
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["pointer"] == f"/{next(iter(address))}"
+
+
 async def test_release_needs_a_reason_and_is_audited(consent: ServiceHarness) -> None:
     put = await consent.http.post("/v1/suppressions", json={"phone": "+4930901820", "why": "asked"})
     path = f"/v1/suppressions/{put.json()['address_hash']}"
@@ -214,9 +297,10 @@ async def test_release_needs_a_reason_and_is_audited(consent: ServiceHarness) ->
 
 
 @pytest.mark.parametrize("table", ["consent_event", "consent_decision"])
-async def test_ledger_and_decisions_cannot_be_rewritten(consent: ServiceHarness, table: str) -> None:
+@pytest.mark.parametrize("statement", ["UPDATE {} SET lead_id = lead_id", "DELETE FROM {}", "TRUNCATE {}"])
+async def test_ledger_and_decisions_cannot_be_rewritten(consent: ServiceHarness, table: str, statement: str) -> None:
     with pytest.raises(Exception, match="append-only"):
-        await consent.fetch(f"UPDATE {table} SET lead_id = lead_id")  # noqa: S608 - the parameter above
+        await consent.fetch(statement.format(table))
 
 
 async def test_unknown_lead_is_404_and_a_key_without_scope_403(consent: ServiceHarness) -> None:

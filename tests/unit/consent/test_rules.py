@@ -210,3 +210,25 @@ def test_faulty_document_is_refused_with_a_pointer(change: tuple[str, str], poin
     with pytest.raises(DocumentInvalid) as refused:
         parse_rules(text.replace(*change, 1))
     assert pointer in {error["pointer"] for error in refused.value.errors}
+
+
+def test_grant_older_than_a_no_is_not_revived_by_a_weaker_one() -> None:
+    standing = fold(CONFIRMED, [said("withdrawn", at=THEN + SECOND), said(at=THEN + 2 * SECOND)])
+    decision = ask(standing, "DE", at=THEN + 3 * SECOND)
+    assert not decision.is_allowed
+    assert ("DE-UWG", "superseded") in {(step.rule_id, step.outcome) for step in decision.considered}
+
+
+def test_inquiry_older_than_a_no_gives_nothing_after_a_new_grant() -> None:
+    standing = fold(ASKED, [said("objected", at=THEN + SECOND), said(at=THEN + 2 * SECOND)])
+    assert not ask(standing, "DE", at=THEN + 3 * SECOND).is_allowed
+
+
+def test_inquiry_from_nowhere_we_know_is_no_permission() -> None:
+    assert "place_unknown" in {step.outcome for step in ask(ASKED, "UNKNOWN").considered}
+    assert not ask(ASKED, "UNKNOWN").is_allowed
+
+
+@pytest.mark.parametrize("method", ["preticked", "pre_ticked", "web_form_pre-ticked"])
+def test_pre_ticked_box_proves_nothing(method: str) -> None:
+    assert ask(fold(NOBODY, [said(method=method)]), "EEA").reason == "no_proof_of_consent"

@@ -14,6 +14,8 @@ PEPPER = b"p" * 32
         ("email", "STRASSE@x.example", "straße@x.example"),
         ("phone", "+49 30 9018-2345", "+493090182345"),
         ("phone", "(415) 555-0100", "4155550100"),
+        ("phone", "0049 30 901820", "+4930901820"),
+        ("email", "a@bücher.example", "a@xn--bcher-kva.example"),
     ],
 )
 def test_spellings_of_one_address_have_one_hash(kind: str, one: str, other: str) -> None:
@@ -25,4 +27,12 @@ def test_another_pepper_gives_another_hash() -> None:
 
 
 def test_kind_is_part_of_the_hash() -> None:
-    assert hash_address(PEPPER, "email", "123") != hash_address(PEPPER, "phone", "123")
+    assert hash_address(PEPPER, "email", "1@2345.67") != hash_address(PEPPER, "phone", "1234567")
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"), [("email", "nonsense"), ("email", "a@b"), ("phone", "call me"), ("phone", "12")]
+)
+def test_what_is_no_address_has_no_hash(kind: str, text: str) -> None:
+    with pytest.raises(ValueError, match="not a"):
+        hash_address(PEPPER, kind, text)  # type: ignore[arg-type]

@@ -1,21 +1,24 @@
 """HTTP routes: what a lead said, may we contact it and why, and the suppression list."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Path
+import msgspec
+from fastapi import APIRouter, Header, Path, Query
+from pydantic import AwareDatetime
 
 from consent import metrics
 from consent.domain.decide import Decision, Question
 from consent.domain.decide import decide as decide_question
 from consent.domain.jurisdictions import jurisdiction_of
 from consent.domain.statements import Standing
-from consent.domain.suppression import AddressKind, hash_address
+from consent.domain.suppression import hashes_of
 from consent.domain.verdict import decide_lead
-from consent.handlers import Work, changed, decide_again, find_suppressed, outcome_of
+from consent.handlers import Work, changed, decide_again, find_suppressed, release
 from consent.ledger import LedgerRow, take_in
-from consent.repository import ConsentRepository
+from consent.repository import ConsentRepository, LeadState
 from consent.suppression_api import add_suppression_routes
 from consent.views import (
     AnswersView,
@@ -29,12 +32,16 @@ from consent.views import (
     StatementAnswer,
     StatementRequest,
 )
+from shared.contracts import Lead, LeadScored
 from shared.http import Principal, Problem, require_scope
 from shared.ids import new_id
 from shared.runtime import Runtime
 
 LeadId = Annotated[UUID, Path(description="The lead.")]
 IdempotencyKey = Annotated[str | None, Header(max_length=200, description="The same key twice is one statement.")]
+Instant = Annotated[
+    AwareDatetime | None, Query(description="An instant; an earlier one is answered from what was said by then.")
+]
 Writer = Annotated[Principal, require_scope("consent:write")]
 CLOCK_SKEW = timedelta(seconds=60)  # another machine's clock may be a little ahead of ours
 LEDGER_SHOWN = 200
@@ -77,9 +84,10 @@ def _add_statements(router: APIRouter, runtime: Runtime[ConsentRepository]) -> N
             return await _record(work, str(lead_id), "objected", body, principal, idempotency_key)
 
     @router.get(base, dependencies=[require_scope("leads:read")])
-    async def get_consent(lead_id: LeadId) -> LeadConsentView:
-        """Return what may be done now, the last decision with its trace, and the ledger."""
+    async def get_consent(lead_id: LeadId, at: Instant = None) -> LeadConsentView:
+        """Return what may be done now (or could have been, earlier), the last decision with its trace, the ledger."""
         key = str(lead_id)
+        now_at = runtime.clock.now()
         async with runtime.read() as repo:
             state = (await repo.load_states([key]))[key]
             rows = await repo.list_events(key, LEDGER_SHOWN)
@@ -89,15 +97,14 @@ def _add_statements(router: APIRouter, runtime: Runtime[ConsentRepository]) -> N
             now: list[ChannelView] = []
             if state.scored is not None:
                 hashes = await find_suppressed(repo, [state.scored])
-                blocked = frozenset[str]().union(*hashes.values())
                 decision = decide_lead(
                     repo.live_table.value,
                     repo.live_table.version,
-                    state.standing,
-                    blocked,
+                    state.standing if at is None or at >= now_at else await repo.standing_at(key, at),
+                    frozenset[str]().union(*hashes.values()),
                     lead=state.scored.lead,
                     facts=state.scored.facts,
-                    at=runtime.clock.now(),
+                    at=at or now_at,
                     decision_id="",
                 )
                 now = [ChannelView.of(channel, one) for channel, one in decision.channels.items()]
@@ -122,15 +129,19 @@ async def _record(
     repo = work.repo
     await repo.lock_leads([lead_id])
     state = (await repo.load_states([lead_id]))[lead_id]
-    if idempotency_key is not None and await repo.has_event(lead_id, row.record_id):
+    earlier = await repo.find_event(lead_id, row.record_id) if idempotency_key is not None else None
+    if earlier is not None:
+        if not _says_the_same(earlier, row, body):
+            raise Problem(422, "idempotency_conflict", "This Idempotency-Key was used with another body")
         return StatementAnswer(record_id=row.record_id, duplicate=True, may_contact=state.is_cleared)
+    if kind == "given" and state.scored is None and not await repo.list_events(lead_id, 1):
+        raise Problem(404, "lead_not_found", "No such lead")  # a "no" is taken all the same: it must never be lost
     was_cleared = state.is_cleared
     state.standing = take_in(state.standing, [row])
     await repo.add_events([row])
     decisions = await decide_again(work, [state])
     work.emit(changed(row, kind, may_contact=state.is_cleared))
-    if state.is_cleared and not was_cleared and state.scored is not None and state.decision is not None:
-        work.emit(outcome_of(state.scored, state.decision))
+    release(work, state, was_cleared=was_cleared)
     await repo.save([state], decisions, work.now)
     work.audit(
         actor=principal.client_id,
@@ -141,6 +152,13 @@ async def _record(
     )
     metrics.EVENTS.labels(kind).inc()
     return StatementAnswer(record_id=row.record_id, duplicate=False, may_contact=state.is_cleared)
+
+
+def _says_the_same(earlier: LedgerRow, row: LedgerRow, body: StatementRequest) -> bool:
+    """Tell whether a repeated request is the same statement; an instant that was left out was "now" both times."""
+    instants = {} if body.happened_at is not None else {"happened_at": row.happened_at}
+    same: bool = msgspec.structs.replace(earlier, known_at=row.known_at, **instants) == row
+    return same
 
 
 def _row(
@@ -193,47 +211,65 @@ def _add_questions(router: APIRouter, runtime: Runtime[ConsentRepository]) -> No
         )
 
 
-async def _answer(repo: ConsentRepository, questions: list[QuestionRequest], now: datetime) -> list[Decision]:
-    lead_ids = [_lead_id(index, question) for index, question in enumerate(questions) if question.lead_id]
-    states = await repo.load_states(lead_ids)
-    hashes: dict[int, list[bytes]] = {}
-    for index, question in enumerate(questions):
-        scored = states[question.lead_id].scored if question.lead_id else None
-        email = question.email or (scored.lead.email if scored else None)
-        phone = question.phone or (scored.lead.phone if scored else None)
-        hashes[index] = [
-            hash_address(repo.pepper, kind, address)
-            for kind, address in _addresses(email, phone)
-            if address is not None
-        ]
-    suppressed = await repo.find_suppressed(sorted({digest for digests in hashes.values() for digest in digests}))
-    table = repo.live_table.value
-    answers = []
-    for index, question in enumerate(questions):
-        state = states[question.lead_id] if question.lead_id else None
-        scored = state.scored if state else None
-        blocked = frozenset[str]().union(*(suppressed.get(digest, frozenset()) for digest in hashes[index]))
-        country = question.country or (scored.lead.country if scored else None)
-        region = question.region or (scored.lead.region if scored else None)
-        asked = Question(
-            purpose=question.purpose,
-            channel=question.channel,
-            jurisdiction=jurisdiction_of(country, region),
-            subject_kind=scored.facts.subject_kind if scored else question.subject_kind,
-            at=question.at or now,
+@dataclass
+class Asked:
+    """A question, whom it is about, and the addresses that the suppression list is asked about."""
+
+    request: QuestionRequest
+    lead_ids: set[str]
+    hashes: set[bytes]
+    at: datetime
+
+    def question(self, scored: LeadScored | None) -> Question:
+        """Return the question about one person: what the request leaves out is taken from the lead."""
+        lead = scored.lead if scored is not None else Lead()
+        return Question(
+            purpose=self.request.purpose,
+            channel=self.request.channel,
+            jurisdiction=jurisdiction_of(self.request.country or lead.country, self.request.region or lead.region),
+            subject_kind=scored.facts.subject_kind if scored is not None else self.request.subject_kind,
+            at=self.at,
         )
-        answers.append(decide_question(table, state.standing if state else Standing(), blocked, asked))
+
+
+async def _answer(repo: ConsentRepository, questions: list[QuestionRequest], now: datetime) -> list[Decision]:
+    asked = [_ask(index, question, repo.pepper, now) for index, question in enumerate(questions)]
+    leads_at = await repo.find_leads_at(sorted({digest for one in asked for digest in one.hashes}))
+    for one in asked:
+        one.lead_ids |= {lead_id for digest in one.hashes for lead_id in leads_at.get(digest, ())}
+    states = await repo.load_states(sorted({lead_id for one in asked for lead_id in one.lead_ids}))
+    for one in asked:
+        for scored in (states[lead_id].scored for lead_id in one.lead_ids):
+            one.hashes |= set(hashes_of(repo.pepper, scored.lead)) if scored is not None else set()
+    suppressed = await repo.find_suppressed(sorted({digest for one in asked for digest in one.hashes}))
+    answers = []
+    for one in asked:
+        blocked = frozenset[str]().union(*(suppressed.get(digest, frozenset()) for digest in one.hashes))
+        people = [states[lead_id] for lead_id in sorted(one.lead_ids)]
+        decided = [await _decide(repo, one, state, blocked, now) for state in people]
+        decided = decided or [decide_question(repo.live_table.value, Standing(), blocked, one.question(None))]
+        # One address, several people on record: the most restrictive of them counts.
+        answers.append(min(decided, key=lambda decision: decision.is_allowed))
     return answers
 
 
-def _addresses(email: str | None, phone: str | None) -> tuple[tuple[AddressKind, str | None], ...]:
-    return (("email", email), ("phone", phone))
+async def _decide(
+    repo: ConsentRepository, asked: Asked, state: LeadState, blocked: frozenset[str], now: datetime
+) -> Decision:
+    standing = state.standing if asked.at >= now else await repo.standing_at(state.lead_id, asked.at)
+    return decide_question(repo.live_table.value, standing, blocked, asked.question(state.scored))
+
+
+def _ask(index: int, question: QuestionRequest, pepper: bytes, now: datetime) -> Asked:
+    lead_ids = {_lead_id(index, question)} if question.lead_id else set()
+    return Asked(
+        question, lead_ids, set(hashes_of(pepper, Lead(email=question.email, phone=question.phone))), question.at or now
+    )
 
 
 def _lead_id(index: int, question: QuestionRequest) -> str:
     try:
-        question.lead_id = str(UUID(question.lead_id))
+        return str(UUID(question.lead_id))
     except ValueError:
         errors = [{"pointer": f"/questions/{index}/lead_id", "detail": "is no id"}]
         raise Problem(422, "invalid_request", "The request does not fit its schema", errors=errors) from None
-    return question.lead_id

@@ -8,11 +8,12 @@ from typing import Any, Final
 import msgspec
 
 from consent import metrics
-from consent.domain.suppression import CHANNELS_OF, AddressKind, hash_address
+from consent.domain.statements import Mark, relate
+from consent.domain.suppression import CHANNELS_OF, hashes_of
 from consent.domain.verdict import LeadDecision, decide_lead
 from consent.ledger import EXPIRED, LedgerRow, activity_row, submitted_rows, take_in
 from consent.repository import ConsentRepository, LeadState
-from shared.contracts import ActivityRecorded, ConsentChanged, LeadCleared, LeadScored, LeadWithheld
+from shared.contracts import ActivityRecorded, ConsentChanged, Lead, LeadCleared, LeadScored, LeadWithheld
 from shared.ids import new_id
 from shared.runtime import DueTimer, Handlers, Received, TimerHandlers, UnitOfWork
 from shared.runtime.metrics import SPEED_TO_LEAD
@@ -32,7 +33,7 @@ async def on_lead_scored(work: Work, batch: Sequence[Received[LeadScored]]) -> N
     lead_ids = list(dict.fromkeys(received.key for received in batch))
     await repo.lock_leads(lead_ids)
     states = await repo.load_states(lead_ids)
-    await repo.suppress(_bounced_before(repo, states, batch), now, "leadrail")
+    await repo.suppress(_stopped_before(repo, states, batch), now, "leadrail")
     suppressed = await find_suppressed(repo, [received.event for received in batch])
     rows: list[LedgerRow] = []
     decisions: list[tuple[str, LeadDecision]] = []
@@ -42,9 +43,13 @@ async def on_lead_scored(work: Work, batch: Sequence[Received[LeadScored]]) -> N
         rows += said
         state.standing = take_in(state.standing, said)
         state.scored, state.is_fresh_scored = event, True
+        was_cleared = state.is_cleared
         decision = decide(work, state, event, suppressed)
         decisions.append((received.key, decision))
         work.emit(outcome_of(event, decision), cause=received)
+        if was_cleared and not state.is_cleared:
+            # Routing ends assignments on this event only; a withheld lead alone would leave the old owner calling.
+            work.emit(lost(state, decision, said), cause=received)
     await repo.add_events(rows)
     await repo.save(list(states.values()), decisions, now)
     _count(batch, rows, decisions, work)
@@ -63,12 +68,18 @@ async def on_activity_recorded(work: Work, batch: Sequence[Received[ActivityReco
     for received, row in told:
         state = states[received.key]
         state.standing = take_in(state.standing, [row])
+        if received.event.kind in _SUPPRESSING and state.scored is None:
+            mark = Mark(row.happened_at, row.known_at, row.record_id)
+            state.standing = relate(state.standing, "stop_mail", mark)
     await repo.add_events([row for _, row in told])
-    await repo.suppress(_bounced(repo, states, told), now, "leadrail")
+    await repo.suppress(_stopped(repo, states, told), now, "leadrail")
+    was_cleared = {state.lead_id: state.is_cleared for state in states.values()}
     decisions = await decide_again(work, states.values())
     for received, row in told:
         if received.event.kind in _SUPPRESSING:
             work.emit(_told(row, may_contact=states[received.key].is_cleared), cause=received)
+    for lead_id, received in {received.key: received for received, _ in told}.items():
+        release(work, states[lead_id], was_cleared=was_cleared[lead_id], cause=received)
     await repo.save(list(states.values()), decisions, now)
 
 
@@ -115,7 +126,9 @@ async def decide_again(work: Work, states: Iterable[LeadState]) -> list[tuple[st
 def decide(work: Work, state: LeadState, event: LeadScored, suppressed: dict[bytes, frozenset[str]]) -> LeadDecision:
     """Decide about one lead, remember it in *state*, and set the timer that ends a permission resting on time."""
     live = work.repo.live_table
-    blocked = frozenset[str]().union(*(suppressed.get(digest, frozenset()) for digest in hashes_of(work.repo, event)))
+    blocked = frozenset[str]().union(
+        *(suppressed.get(digest, frozenset()) for digest in hashes_of(work.repo.pepper, event.lead))
+    )
     decision = decide_lead(
         live.value,
         live.version,
@@ -134,6 +147,29 @@ def decide(work: Work, state: LeadState, event: LeadScored, suppressed: dict[byt
     elif had_timer:
         work.cancel_timer(EXPIRY, state.lead_id)
     return decision
+
+
+def release(
+    work: Work, state: LeadState, *, was_cleared: bool, cause: Received[ActivityRecorded] | None = None
+) -> None:
+    """Send a lead on that was withheld and may be contacted now."""
+    if state.is_cleared and not was_cleared and state.scored is not None and state.decision is not None:
+        work.emit(outcome_of(state.scored, state.decision), cause=cause)
+
+
+def lost(state: LeadState, decision: LeadDecision, said: Sequence[LedgerRow] = ()) -> ConsentChanged:
+    """Return the event that tells routing to stop: contact was allowed and is not any more."""
+    no = next((row for row in said if row.state in {"withdrawn", "objected", "refused"}), None)
+    return ConsentChanged(
+        lead_id=state.lead_id,
+        record_id=no.record_id if no is not None else decision.decision_id,
+        state="objected" if no is not None and no.state == "objected" else "withdrawn",
+        purposes=(decision.purpose,),
+        channels=tuple(decision.channels),
+        changed_at=decision.decided_at,
+        may_contact=False,
+        method=no.method if no is not None else decision.verdict().reason,
+    )
 
 
 def outcome_of(event: LeadScored, decision: LeadDecision) -> LeadCleared | LeadWithheld:
@@ -168,42 +204,39 @@ def changed(row: LedgerRow, state: Any, *, may_contact: bool) -> ConsentChanged:
     )
 
 
-def hashes_of(repo: ConsentRepository, event: LeadScored) -> list[bytes]:
-    """Return the suppression hashes of a lead's addresses."""
-    addresses: tuple[tuple[AddressKind, str | None], ...] = (("email", event.lead.email), ("phone", event.lead.phone))
-    return [hash_address(repo.pepper, kind, address) for kind, address in addresses if address is not None]
-
-
 async def find_suppressed(repo: ConsentRepository, events: Sequence[LeadScored]) -> dict[bytes, frozenset[str]]:
     """Return the suppressed channels by hash, for all addresses of *events* in one query."""
-    return await repo.find_suppressed(sorted({digest for event in events for digest in hashes_of(repo, event)}))
+    hashes = {digest for event in events for digest in hashes_of(repo.pepper, event.lead)}
+    return await repo.find_suppressed(sorted(hashes))
 
 
-def _bounced(
+def _stopped(
     repo: ConsentRepository,
     states: dict[str, LeadState],
     told: Sequence[tuple[Received[ActivityRecorded], LedgerRow]],
 ) -> list[tuple[bytes, Sequence[str], str]]:
-    rows: list[tuple[bytes, Sequence[str], str]] = []
-    for received, _ in told:
-        scored = states[received.key].scored
-        if received.event.kind in _SUPPRESSING and scored is not None and scored.lead.email is not None:
-            digest = hash_address(repo.pepper, "email", scored.lead.email)
-            rows.append((digest, CHANNELS_OF["email"], received.event.kind))
-    return rows
+    return [
+        (digest, CHANNELS_OF["email"], received.event.kind)
+        for received, _ in told
+        if received.event.kind in _SUPPRESSING
+        for digest in _email_hash(repo, states[received.key].scored)
+    ]
 
 
-def _bounced_before(
+def _stopped_before(
     repo: ConsentRepository, states: dict[str, LeadState], batch: Sequence[Received[LeadScored]]
 ) -> list[tuple[bytes, Sequence[str], str]]:
-    """Return the addresses of leads that bounced before we knew the lead, and so its address."""
+    """Return the addresses of leads that had mail stopped before we knew the lead, and so its address."""
     return [
-        (hash_address(repo.pepper, "email", received.event.lead.email), CHANNELS_OF["email"], "hard_bounce")
+        (digest, CHANNELS_OF["email"], "stopped_before_known")
         for received in batch
-        if states[received.key].scored is None
-        and "bounce" in states[received.key].standing.relations
-        and received.event.lead.email is not None
+        if states[received.key].scored is None and "stop_mail" in states[received.key].standing.relations
+        for digest in _email_hash(repo, received.event)
     ]
+
+
+def _email_hash(repo: ConsentRepository, event: LeadScored | None) -> list[bytes]:
+    return hashes_of(repo.pepper, Lead(email=event.lead.email)) if event is not None else []
 
 
 def _told(row: LedgerRow, *, may_contact: bool) -> ConsentChanged:

@@ -1,8 +1,8 @@
 """Rows of the consent ledger, and how events of other services become them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -40,8 +40,8 @@ def submitted_rows(event: LeadScored, inquiry_sources: frozenset[str], now: date
             lead_id=event.lead_id,
             record_id=f"{origin.record_id}/{index}",
             state=signal.state,
-            purposes=_known(signal.purposes, PURPOSES),
-            channels=_known(signal.channels, CHANNELS),
+            purposes=_scope(signal.state, signal.purposes, PURPOSES),
+            channels=CHANNELS if signal.state == "refused" else _scope(signal.state, signal.channels, CHANNELS),
             happened_at=min(signal.at, now),
             known_at=now,
             method=signal.method,
@@ -80,16 +80,27 @@ def activity_row(event: ActivityRecorded, now: datetime) -> LedgerRow | None:
     happened_at = min(event.occurred_at, now)
     match event.kind:
         case "unsubscribe":
-            return _no(event, "withdrawn", ("marketing", "sales_contact"), happened_at, now, actor)
+            # A CRM or form may say more than that somebody left a mailing list; ingest passes it on in the detail.
+            state: State = "objected" if event.detail.get("state") == "objected" else "withdrawn"
+            said = "state" in event.detail
+            purposes = event.detail.get("purposes", "" if said else "marketing sales_contact").split()
+            channels = event.detail.get("channels", "" if said else "email").split()
+            return _no(event, state, purposes, channels, happened_at, now, actor)
         case "complaint":
-            return _no(event, "objected", PURPOSES, happened_at, now, actor)
+            return _no(event, "objected", PURPOSES, ("email",), happened_at, now, actor)
         case "demo_request" | "won":
             relation: Relation = "inquiry" if event.kind == "demo_request" else "purchase"
             return relation_row(event.lead_id, event.activity_id, relation, happened_at, now, actor)
         case "hard_bounce":
-            return relation_row(event.lead_id, event.activity_id, "bounce", happened_at, now, actor)
+            return relation_row(event.lead_id, event.activity_id, "stop_mail", happened_at, now, actor)
         case _:
             return None
+
+
+def ledger_row(row: Mapping[str, Any]) -> LedgerRow:
+    """Return the row of the ledger that a database row holds."""
+    values = {name: row[name] for name in LedgerRow.__struct_fields__}
+    return LedgerRow(**{**values, "purposes": tuple(row["purposes"]), "channels": tuple(row["channels"])})
 
 
 def relation_row(
@@ -114,7 +125,7 @@ def take_in(standing: Standing, rows: Sequence[LedgerRow]) -> Standing:
     """Return *standing* after *rows*."""
     for row in rows:
         match row.state:
-            case "inquiry" | "purchase" | "bounce":
+            case "inquiry" | "purchase" | "stop_mail":
                 standing = relate(standing, row.state, Mark(row.happened_at, row.known_at, row.record_id))
             case "given" | "refused" | "withdrawn" | "objected":
                 standing = fold(standing, [_statement(row, row.state)])
@@ -142,7 +153,8 @@ def _statement(row: LedgerRow, state: State) -> Statement:
 def _no(
     event: ActivityRecorded,
     state: State,
-    purposes: tuple[str, ...],
+    purposes: Sequence[str],
+    channels: Sequence[str],
     happened_at: datetime,
     now: datetime,
     actor: str,
@@ -151,8 +163,8 @@ def _no(
         lead_id=event.lead_id,
         record_id=event.activity_id,
         state=state,
-        purposes=purposes,
-        channels=("email",),
+        purposes=_scope(state, purposes, PURPOSES),
+        channels=_scope(state, channels, CHANNELS),
         happened_at=happened_at,
         known_at=now,
         method=event.kind,
@@ -160,6 +172,12 @@ def _no(
     )
 
 
-def _known(values: Sequence[str], allowed: Sequence[str]) -> tuple[str, ...]:
-    """Return those of *values* that the words of consent know: a word nobody knows can allow nothing."""
-    return tuple(value for value in values if value in allowed)
+def _scope(state: str, values: Sequence[str], allowed: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what a statement is about: a wide "no", a narrow "yes".
+
+    A word nobody knows can allow nothing; in a "no", or where a "no" names nothing, it stands for everything.
+    """
+    known = tuple(value for value in allowed if value in values)
+    if state == "given":
+        return known
+    return known if known and len(known) == len(set(values)) else allowed

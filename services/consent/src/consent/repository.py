@@ -10,8 +10,9 @@ from sqlalchemy import select, tuple_
 
 from consent.domain.rules import RuleTable
 from consent.domain.statements import Standing
+from consent.domain.suppression import hashes_of
 from consent.domain.verdict import LeadDecision
-from consent.ledger import LedgerRow
+from consent.ledger import LedgerRow, ledger_row, take_in
 from consent.tables import consent_event, suppression
 from shared.contracts import LeadScored
 from shared.db import Record, Sql
@@ -43,6 +44,10 @@ _ADD_EVENTS = """
 """
 _SAVE = """
     WITH
+    addresses AS (
+        INSERT INTO lead_address (address_hash, lead_id)
+        SELECT * FROM unnest($11::bytea[], $12::uuid[]) ON CONFLICT DO NOTHING
+    ),
     -- every decision of the batch
     history AS (
         INSERT INTO consent_decision (lead_id, decision_id, decided_at, table_version, decision)
@@ -175,7 +180,35 @@ class ConsentRepository:
             [decision.decision_id for _, decision in decisions],
             [decision.table_version for _, decision in decisions],
             [_TO_MSGPACK(decision) for _, decision in decisions],
+            *self._address_columns(states),
         )
+
+    def _address_columns(self, states: Sequence[LeadState]) -> tuple[list[bytes], list[str]]:
+        rows = sorted(
+            (digest, state.lead_id)
+            for state in states
+            if state.is_fresh_scored and state.scored is not None
+            for digest in hashes_of(self.pepper, state.scored.lead)
+        )
+        return [digest for digest, _ in rows], [lead_id for _, lead_id in rows]
+
+    async def find_leads_at(self, hashes: Sequence[bytes]) -> dict[bytes, list[str]]:
+        """Return the leads that have each of these addresses."""
+        found: dict[bytes, list[str]] = {}
+        for row in await self._sql.fetch(
+            "SELECT address_hash, lead_id::text FROM lead_address WHERE address_hash = ANY($1::bytea[])", list(hashes)
+        ):
+            found.setdefault(row["address_hash"], []).append(row["lead_id"])
+        return found
+
+    async def standing_at(self, lead_id: str, at: datetime) -> Standing:
+        """Return where a lead stood at *at*: everything it had said by then."""
+        rows = await self._sql.fetch(
+            "SELECT *, lead_id::text AS lead_id FROM consent_event WHERE lead_id = $1 AND happened_at <= $2",
+            lead_id,
+            at,
+        )
+        return take_in(Standing(), [ledger_row(dict(row)) for row in rows])
 
     async def suppress(self, rows: Sequence[tuple[bytes, Sequence[str], str]], now: datetime, actor: str) -> None:
         """Put (hash, channels, reason) on the list; channels of a known address are added to."""
@@ -227,12 +260,14 @@ class ConsentRepository:
         )
         return _DECISION.decode(packed) if packed else None
 
-    async def has_event(self, lead_id: str, record_id: str) -> bool:
-        """Tell whether the ledger has this row already."""
-        found: bool = await self._sql.fetchval(
-            "SELECT EXISTS (SELECT FROM consent_event WHERE lead_id = $1 AND record_id = $2)", lead_id, record_id
+    async def find_event(self, lead_id: str, record_id: str) -> LedgerRow | None:
+        """Return a row of the ledger."""
+        row = await self._sql.fetchrow(
+            "SELECT *, lead_id::text AS lead_id FROM consent_event WHERE lead_id = $1 AND record_id = $2",
+            lead_id,
+            record_id,
         )
-        return found
+        return ledger_row(dict(row)) if row is not None else None
 
 
 def _lock_key(lead_id: str) -> int:

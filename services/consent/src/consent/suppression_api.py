@@ -6,7 +6,8 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Path
 
 from consent import metrics
-from consent.domain.suppression import hash_address
+from consent.domain.suppression import AddressKind, hash_address
+from consent.handlers import Work, decide_again, lost
 from consent.repository import ConsentRepository
 from consent.views import Release, SuppressionRequest, SuppressionView
 from shared.http import Cursor, Limit, Page, Principal, Problem, decode_cursor, encode_cursor, require_scope
@@ -25,6 +26,7 @@ def add_suppression_routes(router: APIRouter, runtime: Runtime[ConsentRepository
         async with runtime.work() as work:
             digest = _digest(body, work.repo.pepper)
             await work.repo.suppress([(digest, body.channels, body.why)], work.now, principal.client_id)
+            await _stop_leads(work, digest)
             work.audit(
                 actor=principal.client_id,
                 action="suppression.added",
@@ -64,12 +66,28 @@ def add_suppression_routes(router: APIRouter, runtime: Runtime[ConsentRepository
         return Page(items=items, next_cursor=more)
 
 
+async def _stop_leads(work: Work, digest: bytes) -> None:
+    """Decide anew about the leads with this address, and have routing stop those that lost every channel."""
+    lead_ids = (await work.repo.find_leads_at([digest])).get(digest, [])
+    await work.repo.lock_leads(lead_ids)
+    states = await work.repo.load_states(lead_ids)
+    was_cleared = {state.lead_id: state.is_cleared for state in states.values()}
+    decisions = await decide_again(work, states.values())
+    for state in states.values():
+        if was_cleared[state.lead_id] and not state.is_cleared and state.decision is not None:
+            work.emit(lost(state, state.decision))
+    await work.repo.save(list(states.values()), decisions, work.now)
+
+
 def _digest(body: SuppressionRequest, pepper: bytes) -> bytes:
     if body.address_hash is not None:
         return bytes.fromhex(body.address_hash)
-    if body.email is not None:
-        return hash_address(pepper, "email", body.email)
-    return hash_address(pepper, "phone", body.phone or "")
+    kind: AddressKind = "email" if body.email is not None else "phone"
+    try:
+        return hash_address(pepper, kind, body.email or body.phone or "")
+    except ValueError as error:
+        errors = [{"pointer": f"/{kind}", "detail": str(error)}]
+        raise Problem(422, "invalid_request", "The request does not fit its schema", errors=errors) from error
 
 
 def _position(cursor: str) -> tuple[datetime, bytes]:

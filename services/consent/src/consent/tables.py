@@ -47,6 +47,14 @@ consent_decision = Table(
     comment="every decision, append-only: it can be made again from its own row",
 )
 
+lead_address = Table(
+    "lead_address",
+    METADATA,
+    Column("address_hash", LargeBinary, primary_key=True, comment="HMAC-SHA256 with the pepper"),
+    Column("lead_id", Uuid(as_uuid=False), primary_key=True),
+    comment="whose address it is: a question about an address finds what its person said",
+)
+
 suppression = Table(
     "suppression",
     METADATA,

@@ -12,7 +12,7 @@ from consent.domain.statements import CHANNELS, PURPOSES, Mark, Standing
 Reason = Literal[
     "suppressed", "withdrawn", "objected", "consent", "double_opt_in", "inquiry", "purchase", "opt_out_regime",
     "no_consent_needed", "no_proof_of_consent", "not_confirmed", "no_relation", "relation_expired", "refused",
-    "no_rule", "unknown_purpose", "unknown_channel", "no_address",
+    "no_rule", "unknown_purpose", "unknown_channel", "no_address", "superseded", "place_unknown",
 ]  # fmt: skip
 
 
@@ -55,6 +55,8 @@ def decide(table: RuleTable, standing: Standing, suppressed_channels: frozenset[
     considered: list[Considered] = []
     for rule in table.rules_for(jurisdiction, question.channel, question.subject_kind, question.purpose):
         outcome, mark = _judge(rule, standing, question)
+        if outcome in _ALLOWING and mark is not None and _is_superseded(mark, standing, question):
+            outcome = "superseded"
         considered.append(_considered(rule.id, outcome, mark))
         if outcome in _ALLOWING:
             return Decision(
@@ -99,6 +101,8 @@ def _judge(rule: Rule, standing: Standing, question: Question) -> tuple[Reason, 
     """Return what comes of one rule, with the mark it rests on."""
     purpose, channel = question.purpose, question.channel
     refused = standing.latest("refused", purpose, channel)
+    if rule.basis == "relation" and question.jurisdiction == "UNKNOWN":
+        return "place_unknown", None  # nobody knows which law would take an inquiry for a permission
     match rule.basis:
         case "consent":
             proved = standing.latest("proved", purpose, channel)
@@ -114,6 +118,12 @@ def _judge(rule: Rule, standing: Standing, question: Question) -> tuple[Reason, 
             return "no_consent_needed", None
         case _:
             assert_never(rule.basis)
+
+
+def _is_superseded(mark: Mark, standing: Standing, question: Question) -> bool:
+    """Tell whether a "no" came at or after *mark*: a later grant is a new decision, it revives no earlier one."""
+    noes = (standing.latest(kind, question.purpose, question.channel) for kind in ("withdrawn", "objected"))
+    return any(no is not None and not _is_after(mark, no) for no in noes)
 
 
 def _judge_grant(grant: Mark | None, refused: Mark | None, yes: Reason, no: Reason) -> tuple[Reason, Mark | None]:

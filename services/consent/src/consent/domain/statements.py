@@ -15,8 +15,8 @@ PURPOSES: Final = get_args(Purpose)
 CHANNELS: Final = get_args(Channel)
 
 State = Literal["given", "refused", "withdrawn", "objected"]
-Relation = Literal["inquiry", "purchase", "bounce"]
-"""What makes a person more than an address: they asked us something, they bought from us, mail to them came back."""
+Relation = Literal["inquiry", "purchase", "stop_mail"]
+"""What makes a person more than an address: they asked us something, they bought from us, mail to them must stop."""
 
 
 class Statement(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,8 +36,9 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def has_proof(self) -> bool:
-        """Tell whether a grant counts in the EEA: which notice, by which method, when (EU-PROOF)."""
-        return bool(self.notice_version and self.method)
+        """Tell whether a grant counts in the EEA: which notice, by which method (a pre-ticked box is none), when."""
+        is_ticked_by_person = "preticked" not in self.method.replace("_", "").replace("-", "").lower()
+        return bool(self.notice_version and self.method and is_ticked_by_person)
 
 
 class Mark(msgspec.Struct, frozen=True, array_like=True):

@@ -207,7 +207,13 @@ class _Planner:
             return _Fate("quarantined", "quarantined", "person_unknown")
         if person[1]:
             return _captured(arrival, numbered, person, record.lead, Touch(), (record.signal,), ("unsubscribe",))
-        detail = {"state": record.signal.state, "method": record.signal.method}
+        signal = record.signal
+        detail = {
+            "state": signal.state,
+            "method": signal.method,
+            "purposes": " ".join(signal.purposes),
+            "channels": " ".join(signal.channels),
+        }
         return _recorded(arrival, numbered, person[0], "unsubscribe", record.signal.at, detail, Touch())
 
     def _identify(self, numbered: Numbered) -> tuple[str, bool] | None:

@@ -60,13 +60,21 @@ def upgrade() -> None:
         )
     """)
     op.execute("CREATE INDEX suppression_by_time ON suppression (added_at, address_hash)")
-    # A ledger that can be rewritten proves nothing. Deleting stays possible: an erasure takes a lead's rows out whole.
+    # Whose address it is, by the suppression list's hash: a question about an address finds what its person said.
+    op.execute("""
+        CREATE TABLE lead_address (
+            address_hash bytea NOT NULL,
+            lead_id uuid NOT NULL,
+            PRIMARY KEY (address_hash, lead_id)
+        )
+    """)
+    # A ledger that can be rewritten proves nothing.
     for table in ("consent_event", "consent_decision"):
         op.execute(f"""
-            CREATE TRIGGER {table}_is_append_only BEFORE UPDATE ON {table}
+            CREATE TRIGGER {table}_is_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table}
             FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
         """)
 
 
 def downgrade() -> None:
-    op.execute("DROP TABLE suppression, consent_decision, lead_consent, consent_event")
+    op.execute("DROP TABLE lead_address, suppression, consent_decision, lead_consent, consent_event")
