@@ -77,8 +77,8 @@ fmt: install ## Format and apply the safe fixes.
 	@$(RUN) ruff format .
 
 .PHONY: bench
-bench: install ## Measure leads per second and the milliseconds from webhook to assignment.
-	@$(LOCAL) bench
+bench: install ## Measure leads per second and the milliseconds to assignment (ARGS="--rates 20,100,500").
+	@$(LOCAL) bench $(ARGS)
 
 .PHONY: bench-compare
 bench-compare: install ## Show what changed between two reports (make bench-compare A=file B=file).

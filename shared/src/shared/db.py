@@ -1,5 +1,6 @@
 """Postgres: one pool per process, statements without a way to commit."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
@@ -9,6 +10,11 @@ from sqlalchemy import Select
 from sqlalchemy.dialects.postgresql import asyncpg as asyncpg_dialect
 
 Record = asyncpg.Record
+
+# Longer than any transaction of ours. Tasks that hold a connection and want a second one would otherwise wait for each
+# other for ever; as a timeout it is a dependency that is busy, and they let go.
+ACQUIRE_SECONDS = 30.0
+CLOSE_SECONDS = 3.0
 
 _DIALECT = asyncpg_dialect.dialect()  # type: ignore[no-untyped-call]
 
@@ -86,25 +92,28 @@ class Database:
 
     async def close(self) -> None:
         """Close every connection."""
-        if self._pool is not None:
-            await self._pool.close()
-            self._pool = None
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            try:
+                await asyncio.wait_for(pool.close(), CLOSE_SECONDS)
+            except TimeoutError:  # a server that hangs gives no connection back
+                pool.terminate()
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Sql]:
         """Lend a connection outside any transaction: each statement is its own."""
-        async with self._opened.acquire() as connection:
+        async with self._opened.acquire(timeout=ACQUIRE_SECONDS) as connection:
             yield ConnectionSql(connection)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Sql]:
         """Lend a connection inside a transaction that commits on clean exit and rolls back on an exception."""
-        async with self._opened.acquire() as connection, connection.transaction():
+        async with self._opened.acquire(timeout=ACQUIRE_SECONDS) as connection, connection.transaction():
             yield ConnectionSql(connection)
 
     async def dedicated(self) -> "asyncpg.Connection":
         """Return a connection outside the pool; the caller closes it. For session locks."""
-        return await asyncpg.connect(self._url, server_settings=self._server_settings())
+        return await asyncpg.connect(self._url, command_timeout=10, server_settings=self._server_settings())
 
     @property
     def _opened(self) -> asyncpg.Pool:

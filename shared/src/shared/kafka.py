@@ -5,7 +5,6 @@ no idempotence. Every client of this project is made here.
 """
 
 import asyncio
-import contextlib
 import ssl
 import zlib
 from collections.abc import Sequence
@@ -14,13 +13,16 @@ from typing import Any, Protocol
 import msgspec
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, ProducerClosed
 
 from shared.settings import ServiceSettings
 
 log = structlog.get_logger(module=__name__)
 
 MAX_BATCH_BYTES = 900_000  # below the broker's default message.max.bytes of 1 MiB
+# aiokafka's idempotent producer retries without end: unbounded, an outage would look like work in progress.
+PUBLISH_SECONDS = 20.0
+CLOSE_SECONDS = 2.0
 
 
 class PublishFailed(Exception):
@@ -116,24 +118,41 @@ class Publisher:
         """Return once every event is acknowledged. At least once, ordered per key. Errors: `PublishFailed`."""
         if not events:
             return
+        producer: AIOKafkaProducer | None = None
         try:
-            producer = await self._started()
-            futures = []
-            for (topic, partition), group in (await self._by_partition(producer, events)).items():
-                futures.extend(await self._send(producer, topic, partition, group))
-            await asyncio.gather(*futures)
+            async with asyncio.timeout(PUBLISH_SECONDS):
+                producer = await self._started()
+                futures = []
+                for (topic, partition), group in (await self._by_partition(producer, events)).items():
+                    futures.extend(await self._send(producer, topic, partition, group))
+                await asyncio.gather(*futures)
         except (KafkaError, OSError, AssertionError) as error:
             # A failed batch leaves a hole in the idempotent producer's sequence numbers: every later batch would be
             # refused. A new producer starts a new sequence; twins are dropped by the receivers' inbox.
-            await self.close()
+            if producer is not None:
+                await self._abandon(producer)
             raise PublishFailed(type(error).__name__) from error
 
     async def close(self) -> None:
-        """Flush and close the producer; the next publish opens a new one."""
-        producer, self._producer = self._producer, None
-        if producer is not None:
-            with contextlib.suppress(KafkaError, OSError, asyncio.TimeoutError):
-                await asyncio.wait_for(producer.stop(), timeout=5)
+        """Close the producer; the next publish opens a new one. What is not acknowledged yet fails."""
+        if self._producer is not None:
+            await self._abandon(self._producer)
+
+    async def _abandon(self, producer: AIOKafkaProducer) -> None:
+        """Cut *producer* off, and only it: another publish may have opened its successor already.
+
+        Never a flush: with the broker away it does not end, and a producer left behind would deliver hours later.
+        """
+        if self._producer is producer:
+            self._producer = None
+        producer._message_accumulator.fail_all(ProducerClosed())  # noqa: SLF001 - aiokafka can only flush
+        for step in (producer.client.close, producer.stop):
+            closing = asyncio.create_task(step())
+            await asyncio.wait({closing}, timeout=CLOSE_SECONDS)
+            if not closing.done():
+                closing.cancel()
+            elif not closing.cancelled():
+                closing.exception()  # whatever it is: the producer is gone, and the events are published again
 
     async def _started(self) -> AIOKafkaProducer:
         async with self._starting:

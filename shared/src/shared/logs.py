@@ -3,6 +3,7 @@
 import logging
 import re
 import sys
+import traceback
 from collections.abc import MutableMapping
 from typing import Any
 
@@ -11,6 +12,8 @@ import structlog
 _EMAIL = re.compile(r"[^\s@\"'<>]+@[^\s@\"'<>]+\.[^\s@\"'<>]+")
 _PHONE = re.compile(r"\+\d[\d\s().-]{6,}\d")
 _REDACTED = "[redacted]"
+MOST_FRAMES = 20
+MOST_LINKS = 5
 
 
 def redact_text(text: str) -> str:
@@ -20,6 +23,22 @@ def redact_text(text: str) -> str:
     if "+" in text:
         text = _PHONE.sub(_REDACTED, text)
     return text
+
+
+def storable(text: str) -> str:
+    """Return *text* (of a failure, which may quote data) as operators may read it and Postgres can keep it."""
+    return redact_text(text.replace("\0", ""))
+
+
+def stack_of(error: BaseException) -> str:
+    """Return where *error* and its causes were raised, without their messages: those may quote personal data."""
+    lines: list[str] = []
+    link: BaseException | None = error
+    while link is not None and len(lines) < MOST_LINKS:
+        frames = "".join(traceback.format_tb(link.__traceback__)[-MOST_FRAMES:])
+        lines.append(f"{type(link).__name__}\n{frames}".rstrip())
+        link = link.__cause__ or link.__context__
+    return "\ncaused by ".join(lines)
 
 
 def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 from collections.abc import Sequence
+from datetime import timedelta
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import asyncpg
@@ -10,6 +11,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 from shared.contracts import TOPICS
+from shared.contracts.topics import Topic
 from shared.db import ConnectionSql, Sql, plain_url
 from shared.kafka import client_options
 from shared.migrations import split_statements
@@ -99,6 +101,18 @@ async def _provision_service(sql: Sql, database: str, service: str, password: st
     await sql.execute(f'GRANT SELECT, UPDATE (last_used_at) ON access.api_key TO "{role}"')
 
 
+def topic_options(topic: Topic) -> dict[str, str]:
+    """Return the broker's settings of *topic*.
+
+    A segment is deleted as a whole, once its newest record is too old. With the default of seven days per segment a
+    quiet topic would keep events for fourteen: longer than the inbox remembers them, and than we may keep them.
+    """
+    return {
+        "retention.ms": str(int(topic.retention / timedelta(milliseconds=1))),
+        "segment.ms": str(int(min(timedelta(days=1), topic.retention) / timedelta(milliseconds=1))),
+    }
+
+
 async def create_topics(settings: ServiceSettings, *, replication: int = 1, partitions: int | None = None) -> list[str]:
     """Create the registry's topics that are missing; return their names. Errors: those of the broker."""
     admin = AIOKafkaAdminClient(**client_options(settings))
@@ -109,7 +123,7 @@ async def create_topics(settings: ServiceSettings, *, replication: int = 1, part
                 settings.kafka_topic_prefix + topic.name,
                 num_partitions=partitions or topic.partitions,
                 replication_factor=replication,
-                topic_configs={"retention.ms": str(int(topic.retention.total_seconds() * 1000))},
+                topic_configs=topic_options(topic),
             )
             for topic in TOPICS
         ]

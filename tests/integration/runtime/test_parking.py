@@ -5,7 +5,7 @@ import pytest
 from shared.contracts import LeadParked, LeadReleased
 from shared.runtime import Retryable
 from shared.runtime.release import NotParked, retry_key, skip_first
-from shared.testing import RecordingPublisher
+from shared.testing import RecordingPublisher, SteppedClock
 from shared.testing.publishing import decode
 
 from .batches import arrived, captured
@@ -83,7 +83,7 @@ async def test_redelivery_of_a_parked_event_keeps_one_row(toy: Toy) -> None:
 async def test_storm_of_failures_pauses_the_consumer_instead_of_emptying_the_topic_into_the_lot(toy: Toy) -> None:
     toy.faults.poison = {"bad"}
     batch = arrived(*(captured(f"lead-{number}", "bad") for number in range(toy.settings.park_limit + 5)))
-    async with toy.runtime(publisher=RecordingPublisher()) as runtime:
+    async with toy.runtime(clock=SteppedClock(), publisher=RecordingPublisher()) as runtime:
         with pytest.raises(Retryable, match="too many"):
             await runtime.processors["toy"].process(batch)
     assert len(await toy.fetch("SELECT * FROM toy.parked")) == toy.settings.park_limit

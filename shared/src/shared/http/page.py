@@ -42,7 +42,12 @@ def decode_cursor(text: str, *, size: int) -> tuple[str, ...]:
     except (binascii.Error, ValueError, msgspec.MsgspecError):
         values = []
     if len(values) != size:
-        raise Problem(422, "invalid_cursor", "This cursor was not made by this list", errors=[
-            {"pointer": "query:/cursor", "detail": "use next_cursor of the page before"}
-        ])  # fmt: skip
+        raise invalid_cursor()
     return tuple(values)
+
+
+def invalid_cursor() -> Problem:
+    """Return the answer to a cursor that was not made by this list."""
+    return Problem(422, "invalid_cursor", "This cursor was not made by this list", errors=[
+        {"pointer": "query:/cursor", "detail": "use next_cursor of the page before"}
+    ])  # fmt: skip

@@ -50,6 +50,7 @@ _TITLES = {
     403: ("forbidden", "The API key lacks a scope"),
     404: ("not_found", "Nothing is here"),
     405: ("method_not_allowed", "This method is not allowed here"),
+    413: ("body_too_large", "The body is too large"),
 }
 
 
@@ -68,8 +69,13 @@ async def on_problem(request: Request, error: Exception) -> Response:
 async def on_http_exception(request: Request, error: Exception) -> Response:
     """Answer what the framework itself refuses (no such route, wrong method)."""
     assert isinstance(error, HTTPException)
+    return problem_of(error).response(trace_id_of(request))
+
+
+def problem_of(error: HTTPException) -> Problem:
+    """Return the framework's refusal as our kind of answer."""
     code, title = _TITLES.get(error.status_code, ("http_error", "The request was refused"))
-    return Problem(error.status_code, code, title, headers=error.headers).response(trace_id_of(request))
+    return Problem(error.status_code, code, title, headers=error.headers)
 
 
 async def on_invalid_request(request: Request, error: Exception) -> Response:

@@ -29,6 +29,11 @@ LONGEST_PACE_SECONDS = 0.03  # five hops at most add 150 ms under load, and noth
 # The inbox makes redelivery harmless, so offsets need not be committed per batch: at 100 leads/s that would be the
 # most frequent request the broker gets. A crash redelivers at most this much.
 COMMIT_EVERY_SECONDS = 0.25
+# aiokafka retries without end and polls an absent broker in silence: what it is asked to do is bounded here, and an
+# idle consumer asks now and then whether the broker is there at all.
+COMMIT_SECONDS = 5.0
+CLOSE_SECONDS = 5.0
+CHECK_EVERY_SECONDS = 5.0
 
 
 class ConsumerLoop(Generic[R]):
@@ -54,8 +59,12 @@ class ConsumerLoop(Generic[R]):
         self._kafka: AIOKafkaConsumer | None = None
         self._busy = asyncio.Lock()
         self._stopping = asyncio.Event()
-        self._positions: dict[TopicPartition, int] = {}
+        self._positions: dict[TopicPartition, int] = {}  # handled, and not committed yet
+        self._next: dict[TopicPartition, int] = {}  # the first offset of each partition that is not handled yet
+        self._oldest: float | None = None  # when the oldest record in hand was written
+        self._is_parked_known = False
         self._committed_at = 0.0
+        self._checked_at = 0.0
         self._paused_for: str | None = "starting"
 
     @property
@@ -65,10 +74,14 @@ class ConsumerLoop(Generic[R]):
 
     async def run(self) -> None:
         """Consume until `drain`. A broker that is away is waited for."""
+        # Computed when asked: a gauge that is set would show the last good value while the consumer is stuck.
+        metrics.LAG_SECONDS.labels(self._spec.name).set_function(self._lag_seconds)
         attempt = 0
         while not self._stopping.is_set():
             try:
                 await self._consume()
+            except Drained:
+                return
             except (KafkaError, OSError) as error:
                 attempt += 1
                 await self._wait(error, attempt, "kafka_away")
@@ -87,27 +100,34 @@ class ConsumerLoop(Generic[R]):
     async def _consume(self) -> None:
         self._kafka = kafka = make_consumer(self._settings, self._spec.name)
         await kafka.start()
-        prefix = self._settings.kafka_topic_prefix
-        kafka.subscribe([prefix + topic for topic in self._spec.topics], listener=_Rebalance(self))
-        self._resume()
+        topics = [self._settings.kafka_topic_prefix + topic for topic in self._spec.topics]
+        await self._until_created(kafka, topics)
+        if self._stopping.is_set():
+            return
+        self._paused_for = "joining"
+        kafka.subscribe(topics, listener=_Rebalance(self))
         while not self._stopping.is_set():
             fetched = await kafka.getmany(timeout_ms=IDLE_POLL_MS, max_records=self._settings.batch_size)
             if not fetched:
                 await self._commit_offsets()
-                self._observe_lag(None)
+                self._observe_lag()
+                await self._check_broker(kafka)
                 continue
             started = time.monotonic()
             async with self._busy:
+                await self._learn_parked()
+                self._next |= {partition: records[0].offset for partition, records in fetched.items()}
                 await self._handle([record for records in fetched.values() for record in records])
-                for partition, records in fetched.items():
-                    self._positions[partition] = records[-1].offset + 1
+                handled = {partition: records[-1].offset + 1 for partition, records in fetched.items()}
+                self._positions |= handled
+                self._next |= handled
             if time.monotonic() - self._committed_at > COMMIT_EVERY_SECONDS:
                 await self._commit_offsets()
             await self._pace(sum(map(len, fetched.values())), time.monotonic() - started)
         await self._commit_offsets()
 
     async def _pace(self, events: int, seconds: float) -> None:
-        """Rest twice as long as the batch took, so that the next one is larger: large batches cost a fraction per event.
+        """Rest twice as long as the batch took, so that the next one is larger: per event that costs a fraction.
 
         One event alone is followed at once (latency when idle), and so is a full batch (there is a backlog).
         """
@@ -125,12 +145,14 @@ class ConsumerLoop(Generic[R]):
                 items.append(decoded)
         if not items and not letters:
             return
-        self._observe_lag(records)
+        self._oldest = min(record.timestamp for record in records) / 1000
+        self._observe_lag()
         outcome = await self._until_done(lambda: self._processor.process(items, letters))
         self._on_outbox(outcome.from_outbox)
         # Publish before the offset moves: a crash here redelivers the batch and the inbox publishes it again.
         # The other way round the events of a crashed process would never be published.
         await self._until_done(lambda: self._publish(outcome))
+        self._oldest = None
         metrics.BATCH_SIZE.labels(self._spec.name).observe(len(items))
         metrics.BATCH_SECONDS.labels(self._spec.name).observe(time.monotonic() - started)
         log.debug("batch_done", consumer=self._spec.name, events=len(items), published=len(outcome.caused))
@@ -160,9 +182,12 @@ class ConsumerLoop(Generic[R]):
             log.warning(
                 "consumer_paused", consumer=self._spec.name, reason=reason, attempt=attempt, detail=str(error)[:200]
             )
+        self._pause(reason)
+        await self.wait(delay)
+
+    def _pause(self, reason: str) -> None:
         self._paused_for = reason
         metrics.CONSUMER_PAUSED.labels(self._spec.name).set(1)
-        await self.wait(delay)
 
     def _resume(self) -> None:
         if self._paused_for is not None:
@@ -175,54 +200,84 @@ class ConsumerLoop(Generic[R]):
             return
         positions, self._positions = self._positions, {}
         try:
-            await self._kafka.commit({tp: OffsetAndMetadata(offset, "") for tp, offset in positions.items()})
-        except KafkaError as error:
+            async with asyncio.timeout(COMMIT_SECONDS):
+                await self._kafka.commit({tp: OffsetAndMetadata(offset, "") for tp, offset in positions.items()})
+        except (KafkaError, TimeoutError) as error:
             # A lost commit costs a redelivery and nothing else.
             log.info("offset_commit_failed", consumer=self._spec.name, error=type(error).__name__)
 
-    def _observe_lag(self, records: Sequence[ConsumerRecord] | None) -> None:
-        if records is None:
-            metrics.LAG_SECONDS.labels(self._spec.name).set(0)
+    async def _until_created(self, kafka: AIOKafkaConsumer, topics: Sequence[str]) -> None:
+        """Wait for the topics: a group that joins without them would notice them minutes later."""
+        while (missing := set(topics) - await kafka.topics()) and not self._stopping.is_set():
+            if self._paused_for != "topics_missing":
+                log.warning("topics_missing", consumer=self._spec.name, topics=sorted(missing))
+            self._pause("topics_missing")
+            await self.wait(timedelta(seconds=1))
+
+    async def _check_broker(self, kafka: AIOKafkaConsumer) -> None:
+        """An empty poll is what an absent broker gives, too: ask it something."""
+        if self._paused_for == "joining" or time.monotonic() - self._checked_at < CHECK_EVERY_SECONDS:
+            return
+        try:
+            async with asyncio.timeout(COMMIT_SECONDS):
+                await (kafka.end_offsets(kafka.assignment()) if kafka.assignment() else kafka.topics())
+        except (KafkaError, TimeoutError) as error:
+            if self._paused_for is None:
+                log.warning("consumer_paused", consumer=self._spec.name, reason="kafka_away", detail=str(error)[:200])
+            self._pause("kafka_away")
         else:
-            oldest = min(record.timestamp for record in records) / 1000
-            metrics.LAG_SECONDS.labels(self._spec.name).set(max(0.0, time.time() - oldest))  # noqa: TID251 - against the broker's clock
+            self._checked_at = time.monotonic()
+            self._resume()
+
+    def _lag_seconds(self) -> float:
+        return 0.0 if self._oldest is None else max(0.0, time.time() - self._oldest)  # noqa: TID251 - against the broker's clock
+
+    def _observe_lag(self) -> None:
         kafka = self._kafka
         if kafka is None:
             return
         behind = 0
         for partition in kafka.assignment():
             end = kafka.highwater(partition)
-            if end is not None and partition in self._positions:
-                behind += max(0, end - self._positions[partition])
+            if end is not None and partition in self._next:
+                behind += max(0, end - self._next[partition])
         metrics.LAG_EVENTS.labels(self._spec.name).set(behind)
 
     async def _close(self) -> None:
         kafka, self._kafka = self._kafka, None
         self._positions.clear()
+        self._next.clear()
+        self._oldest = None
         if kafka is not None:
+            # Bounded only at the end of the process: a member half closed would keep its partitions from the next one.
             with contextlib.suppress(KafkaError, OSError):
-                await kafka.stop()
+                async with asyncio.timeout(CLOSE_SECONDS if self._stopping.is_set() else None):
+                    await kafka.stop()
 
     async def before_revoke(self) -> None:
         """Finish the batch in hand and commit its offsets, so that the next owner starts after it."""
         async with self._busy:
             await self._commit_offsets()
 
-    async def after_assign(self) -> None:
-        """Learn which of the leads in the new partitions are parked before reading the first event of them."""
-        attempt = 0
-        while not self._stopping.is_set():
-            try:
-                async with self._database.connection() as sql:
-                    await self._processor.parked.reload(sql)
-            except Exception as error:
-                if not is_dependency_failure(error):
-                    raise
-                attempt += 1
-                await self._wait(error, attempt, type(error).__name__)
-            else:
-                self._resume()
-                return
+    def after_assign(self) -> None:
+        """Forget which leads are parked: the owners before us may have parked some.
+
+        Asks nothing here. While this runs no heartbeat is sent, and records arrive already.
+        """
+        self._is_parked_known = False
+        self._next.clear()
+        if self._paused_for == "joining":
+            self._resume()
+
+    async def _learn_parked(self) -> None:
+        """Know the parked leads before the first event of the new partitions is handled."""
+        if not self._is_parked_known:
+            self._is_parked_known = True  # before the query: partitions assigned meanwhile ask for another one
+            await self._until_done(self._reload_parked)
+
+    async def _reload_parked(self) -> None:
+        async with self._database.connection() as sql:
+            await self._processor.parked.reload(sql)
 
 
 class Drained(Exception):
@@ -237,6 +292,5 @@ class _Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]
         if revoked:
             await self._loop.before_revoke()
 
-    async def on_partitions_assigned(self, assigned: list[TopicPartition]) -> None:
-        if assigned:
-            await self._loop.after_assign()
+    async def on_partitions_assigned(self, assigned: list[TopicPartition]) -> None:  # noqa: ARG002 - aiokafka's name
+        self._loop.after_assign()

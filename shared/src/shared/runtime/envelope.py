@@ -11,13 +11,16 @@ from aiokafka import ConsumerRecord
 
 from shared.contracts import Event
 from shared.kafka import Outgoing
+from shared.logs import storable
+from shared.runtime.tracing import valid_traceparent
 from shared.runtime.work import Received
 
 _EMITTED_ENCODER = msgspec.msgpack.Encoder()
 _EMITTED_DECODER = msgspec.msgpack.Decoder(list[Outgoing])
 MAX_REASON = 300
-# 0.3 µs where uuid.UUID takes 2. Canonical only: the inbox compares ids as Postgres spells them.
-_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}").fullmatch
+# 0.3 µs where uuid.UUID takes 2. Canonical only: the inbox compares ids as Postgres spells them. Version 7 and before
+# the year 2527 only: the inbox has a partition for each day that stands in an id.
+_UUID7 = re.compile(r"0[0-9a-f]{7}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}").fullmatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +67,21 @@ class Decoder:
         try:
             event = decoder.decode(record.value or b"")
             event_id = headers["ce_id"].decode()
-            if not _UUID(event_id):
-                return self.dead_letter(record, "header ce_id is not a UUID in lower case")
+            if not _UUID7(event_id):
+                return self.dead_letter(record, "header ce_id is not a UUIDv7 in lower case")
             time = datetime.fromisoformat(headers["ce_time"].decode())
-        except KeyError as error:
-            return self.dead_letter(record, f"header {error} is missing")
+            if time.tzinfo is None:
+                return self.dead_letter(record, "header ce_time has no zone")
+            if "\0" in event.lead_id:
+                return self.dead_letter(record, "lead_id holds a NUL, which Postgres cannot keep")
+        except (KeyError, AttributeError) as error:
+            return self.dead_letter(record, f"header {error} is missing or null")
         except (msgspec.MsgspecError, ValueError) as error:
             return self.dead_letter(record, str(error))
         is_wanted = self._wanted.get(event_type)
         if is_wanted is not None and not is_wanted(event):
             return None
-        received = Received(event, event_id, event.lead_id, time, headers.get("traceparent", b"").decode("latin-1"))
+        received = Received(event, event_id, event.lead_id, time, valid_traceparent(headers.get("traceparent")))
         return Arrived(received, record.topic, record.partition, record.offset, record.value or b"")
 
     @staticmethod
@@ -85,9 +92,11 @@ class Decoder:
             partition=record.partition,
             offset=record.offset,
             key=record.key,
-            headers=msgspec.msgpack.encode([(name, bytes(value)) for name, value in record.headers]),
+            headers=msgspec.msgpack.encode(
+                [(name, None if value is None else bytes(value)) for name, value in record.headers]
+            ),
             payload=record.value or b"",
-            reason=reason[:MAX_REASON],
+            reason=storable(reason)[:MAX_REASON],
         )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
+from uuid import UUID
 
 import msgspec
 from fastapi import APIRouter, Path
@@ -10,10 +11,24 @@ from pydantic import BaseModel, Field
 
 from shared.db import Sql
 from shared.documents import DocumentInvalid, DocumentNotFound, DocumentStore
-from shared.http import Cursor, Limit, Page, Principal, Problem, Strict, decode_cursor, encode_cursor, require_scope
+from shared.http import (
+    Cursor,
+    Limit,
+    Page,
+    Principal,
+    Problem,
+    Strict,
+    decode_cursor,
+    encode_cursor,
+    invalid_cursor,
+    require_scope,
+)
 from shared.runtime.failures import is_dependency_failure
 from shared.runtime.release import NotParked, retry_key, skip_first
 from shared.runtime.service import Runtime
+
+MAX_INT = 2**31 - 1
+MAX_BIGINT = 2**63 - 1
 
 
 class ParkedEvent(BaseModel):
@@ -99,7 +114,7 @@ def _add_parking(router: APIRouter, runtime: Runtime[Any]) -> None:
     @router.get("/v1/parking", dependencies=[require_scope("ops:replay")])
     async def list_parked(limit: Limit = 50, cursor: Cursor = None) -> Page[ParkedEvent]:
         """List parked events, oldest first."""
-        after = int(decode_cursor(cursor, size=1)[0]) if cursor else 0
+        after = _number_in(cursor, most=MAX_BIGINT) if cursor is not None else 0
         async with runtime.database.connection() as sql:
             rows = await sql.fetch(
                 'SELECT parked_id, consumer, key AS lead_id, event_id::text, type, topic, partition, "offset", error,'
@@ -149,7 +164,7 @@ def _add_lists(router: APIRouter, runtime: Runtime[Any]) -> None:
     @router.get("/v1/dead-letters", dependencies=[require_scope("ops:replay")])
     async def list_dead_letters(limit: Limit = 50, cursor: Cursor = None) -> Page[DeadLetterView]:
         """List records that could not be decoded, oldest first."""
-        after = int(decode_cursor(cursor, size=1)[0]) if cursor else 0
+        after = _number_in(cursor, most=MAX_BIGINT) if cursor is not None else 0
         async with runtime.database.connection() as sql:
             rows = await sql.fetch(
                 'SELECT dead_letter_id, consumer, topic, partition, "offset", reason, length(payload) AS payload_bytes,'
@@ -162,7 +177,7 @@ def _add_lists(router: APIRouter, runtime: Runtime[Any]) -> None:
     @router.get("/v1/audit", dependencies=[require_scope("admin")])
     async def list_audit(limit: Limit = 50, cursor: Cursor = None) -> Page[AuditView]:
         """List changes, newest first."""
-        before = decode_cursor(cursor, size=1)[0] if cursor else "ffffffff-ffff-ffff-ffff-ffffffffffff"
+        before = _id_in(cursor) if cursor is not None else "ffffffff-ffff-ffff-ffff-ffffffffffff"
         async with runtime.database.connection() as sql:
             rows = await sql.fetch(
                 "SELECT audit_id::text, at, actor, action, subject, before::text, after::text, why FROM audit"
@@ -176,12 +191,12 @@ def _add_lists(router: APIRouter, runtime: Runtime[Any]) -> None:
 
 def _add_documents(router: APIRouter, runtime: Runtime[Any], store: DocumentStore[Any]) -> None:
     base = f"/v1/documents/{store.kind}"
-    version_path = Annotated[int, Path(ge=1, le=2**31 - 1)]
+    version_path = Annotated[int, Path(ge=1, le=MAX_INT)]
 
     @router.get(f"{base}/versions", dependencies=[require_scope("config:plan")], name=f"list_{store.kind}")
     async def list_versions(limit: Limit = 50, cursor: Cursor = None) -> Page[DocumentVersion]:
         """List versions, newest first; ``is_live`` marks the one in force."""
-        before = int(decode_cursor(cursor, size=1)[0]) if cursor else None
+        before = _number_in(cursor, most=MAX_INT) if cursor is not None else None
         async with runtime.database.connection() as sql:
             rows = await store.list_versions(sql, before=before, limit=limit + 1)
         return _page([DocumentVersion(**row) for row in rows], limit, [str(row["version"]) for row in rows])
@@ -236,8 +251,8 @@ def _add_documents(router: APIRouter, runtime: Runtime[Any], store: DocumentStor
                 before, _ = await store.apply(
                     work.repo, version=version, now=work.now, actor=principal.client_id, why=why
                 )
-            except DocumentNotFound as error:
-                raise Problem(404, "no_such_version", "No such version") from error
+            except (DocumentNotFound, DocumentInvalid) as error:
+                raise _inapplicable(error) from error
             work.audit(
                 actor=principal.client_id,
                 action=f"{store.kind}.{action}",
@@ -260,6 +275,27 @@ def _add_documents(router: APIRouter, runtime: Runtime[Any], store: DocumentStor
 def _page(items: list[Any], limit: int, keys: Sequence[str]) -> Page[Any]:
     next_cursor = encode_cursor(keys[limit - 1]) if len(items) > limit else None
     return Page[Any](items=items[:limit], next_cursor=next_cursor)
+
+
+def _inapplicable(error: DocumentNotFound | DocumentInvalid) -> Problem:
+    if isinstance(error, DocumentInvalid):  # stored by another release
+        return Problem(409, "unreadable_version", "This release cannot read that version", errors=error.errors)
+    return Problem(404, "no_such_version", "No such version")
+
+
+def _number_in(cursor: str, *, most: int) -> int:
+    [text] = decode_cursor(cursor, size=1)
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(most)) and int(text) <= most):
+        raise invalid_cursor()
+    return int(text)
+
+
+def _id_in(cursor: str) -> str:
+    [text] = decode_cursor(cursor, size=1)
+    try:
+        return str(UUID(text))
+    except ValueError:
+        raise invalid_cursor() from None
 
 
 def _sql(sql: Sql) -> Sql:

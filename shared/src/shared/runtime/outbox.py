@@ -96,7 +96,7 @@ class OutboxPublisher:
                 for _ in batch:
                     self._queue.popleft()
             elif self._is_overflowed:
-                await self._publish(await self._load_own())
+                await self._publish_own()
         except Exception as error:
             if not (is_dependency_failure(error) or isinstance(error, PublishFailed)):
                 raise
@@ -115,13 +115,24 @@ class OutboxPublisher:
             async with self._database.connection() as sql:
                 await sql.execute(_DELETE, [event.id for event in batch])
 
-    async def _load_own(self) -> list[Outgoing]:
+    async def _publish_own(self) -> None:
         # Lowered before the query: what commits meanwhile goes to memory again. Twins are harmless, a gap is not.
         self._is_overflowed = False
+        is_all = False
+        try:
+            batch = await self._load_own()
+            await self._publish(batch)
+            is_all = len(batch) < PUBLISH_MOST
+        finally:
+            if not is_all:
+                # Older events still wait in the table. What came to memory meanwhile is there too: it must not
+                # overtake them.
+                self._is_overflowed = True
+                self._queue.clear()
+
+    async def _load_own(self) -> list[Outgoing]:
         async with self._database.connection() as sql:
             rows = await sql.fetch(_OWN_LEFTOVERS, self._owner, PUBLISH_MOST)
-        if len(rows) == PUBLISH_MOST:
-            self._is_overflowed = True
         return [_DECODER.decode(row["event"]) for row in rows]
 
     def _sweep_now_and_then(self) -> None:
@@ -146,8 +157,13 @@ class OutboxRelay:
 
     async def open(self) -> None:
         """Take the lock that says this owner lives. Must hold before the first outbox row is written."""
-        self._anchor = await self._database.dedicated()
-        await self._anchor.execute("SELECT pg_advisory_lock($1, $2)", OWNER_LOCK_CLASS, self._owner)
+        anchor = await self._database.dedicated()
+        try:
+            await anchor.execute("SELECT pg_advisory_lock($1, $2)", OWNER_LOCK_CLASS, self._owner)
+        except BaseException:
+            anchor.terminate()  # kept, it would look like a held lock
+            raise
+        self._anchor = anchor
 
     async def close(self) -> None:
         """Give the locks up."""
@@ -159,7 +175,8 @@ class OutboxRelay:
         """Look for leftovers every second until `drain`."""
         while not self._stopping.is_set():
             try:
-                await self.run_once()
+                if await self.run_once() == PUBLISH_MOST:
+                    continue
             except Exception as error:
                 if not (is_dependency_failure(error) or isinstance(error, PublishFailed)):
                     raise
@@ -193,10 +210,14 @@ class OutboxRelay:
         if self._anchor is None or self._anchor.is_closed():
             self._is_leader = False
             await self.open()
-        if not self._is_leader:
+        try:
+            # Asked every time: a connection that a firewall forgot looks open, and its locks are gone.
             self._is_leader = await self._anchor.fetchval(
-                "SELECT pg_try_advisory_lock($1, hashtext(current_schema()))", LEADER_LOCK_CLASS
+                "SELECT $2 OR pg_try_advisory_lock($1, hashtext(current_schema()))", LEADER_LOCK_CLASS, self._is_leader
             )
+        except BaseException:
+            await self.close()
+            raise
 
     async def _observe(self, sql: Sql) -> None:
         row = await sql.fetchrow(

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from shared.contracts import LeadParked
 from shared.db import Record, Sql
+from shared.logs import storable
 from shared.runtime.envelope import Arrived
 from shared.runtime.work import Effects, UnitOfWork
 
@@ -82,7 +83,7 @@ async def save_parked(sql: Sql, consumer: str, items: Sequence[Arrived], error: 
         [item.received.time for item in items],
         [item.payload for item in items],
         [item.received.traceparent for item in items],
-        [error[:MAX_ERROR]] + ["waits behind an earlier event"] * (len(items) - 1),
+        [storable(error)[:MAX_ERROR]] + ["waits behind an earlier event"] * (len(items) - 1),
     )
 
 

@@ -16,6 +16,7 @@ from shared.clock import Clock
 from shared.contracts import Event
 from shared.db import Database, Sql
 from shared.kafka import Outgoing
+from shared.logs import stack_of
 from shared.runtime import inbox, metrics, parking
 from shared.runtime.effects import save_effects
 from shared.runtime.envelope import Arrived, DeadLetter
@@ -148,7 +149,9 @@ class BatchProcessor(Generic[R]):
                 caused += outcome.caused
                 from_outbox += outcome.from_outbox
             else:
-                from_outbox += await self._park(items[position:], outcome)
+                parked = await self._park(items[position:], outcome)
+                caused += parked.caused
+                from_outbox += parked.from_outbox
                 break
         return Outcome(caused, from_outbox)
 
@@ -168,7 +171,7 @@ class BatchProcessor(Generic[R]):
         assert failure is not None
         return failure
 
-    async def _park(self, items: Sequence[Arrived], failure: Exception) -> list[Outgoing]:
+    async def _park(self, items: Sequence[Arrived], failure: Exception) -> Outcome:
         name, first, now = self._consumer.name, items[0], self._clock.now()
         if self._budget.is_spent(now):
             raise Retryable(STORM_PAUSE, reason="too many leads parked in a minute") from failure
@@ -176,12 +179,15 @@ class BatchProcessor(Generic[R]):
         effects = Effects()
         async with self._database.transaction() as sql:
             await parking.lock_key(sql, name, first.received.key)
-            await parking.save_parked(sql, name, items, error, now)
+            if await inbox.find_emitted(sql, name, [first.received.id]):
+                raise Retryable(timedelta(milliseconds=20), reason="another process handled the event") from failure
+            await parking.save_parked(sql, name, [first], error, now)
+            behind = await self._park_behind(sql, items[1:])
             parking.announce_parked(effects, name, first, error, now)
             await save_effects(sql, self._owner, now, effects)
         self._budget.spend(now)
         self.parked.add(first.received.key)
-        metrics.PARKED.labels(name).inc(len(items))
+        metrics.PARKED.labels(name).inc()
         log.error(
             "lead_parked",
             consumer=name,
@@ -189,11 +195,12 @@ class BatchProcessor(Generic[R]):
             event_id=first.received.id,
             event_type=first.received.event.type,
             error=type(failure).__name__,
-            exc_info=failure,
+            stack=stack_of(failure),
         )
-        return effects.emitted
+        return Outcome(behind.caused, effects.emitted)
 
     async def _park_behind(self, sql: Sql, items: Sequence[Arrived]) -> Outcome:
+        """Park what is new. What was handled before never waits: its release would find its inbox row, for ever."""
         known = await inbox.find_emitted(sql, self._consumer.name, [item.received.id for item in items])
         waiting = [item for item in items if item.received.id not in known]
         if waiting:

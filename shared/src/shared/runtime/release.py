@@ -1,13 +1,16 @@
 """Taking leads out of the parking table: retry in order, or skip with a reason."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from shared.contracts import EVENT_BY_TYPE, LeadReleased
 from shared.db import Record, Sql
+from shared.ids import instant_of
 from shared.runtime import inbox, parking
 from shared.runtime.effects import save_effects
+from shared.runtime.partitions import day_of, ensure_days
 from shared.runtime.service import Runtime
 from shared.runtime.work import Effects, Received, UnitOfWork
 
@@ -25,7 +28,10 @@ async def retry_key(runtime: Runtime[Any], consumer: str, key: str, actor: str) 
     """
     async with runtime.database.transaction() as sql:
         rows = await _load(sql, consumer, key)
-        received = [_decode(row) for row in rows]
+        await _ensure_days(sql, rows)
+        # Another process may have handled an event while it failed here: then only its row is left to remove.
+        known = await inbox.find_emitted(sql, consumer, [row["id"] for row in rows])
+        received = [_decode(row) for row in rows if row["id"] not in known]
         now, effects = runtime.clock.now(), Effects()
         work: UnitOfWork[Any] = UnitOfWork(runtime.service.repository(sql), now, effects)
         handlers = runtime.processors[consumer].handlers
@@ -40,7 +46,7 @@ async def retry_key(runtime: Runtime[Any], consumer: str, key: str, actor: str) 
         )
         await sql.execute(_DELETE, consumer, [row["id"] for row in rows])
         await save_effects(sql, runtime.owner, now, effects)
-    _hand_over(runtime, consumer, key, effects)
+    _hand_over(runtime, effects)
     return len(rows)
 
 
@@ -50,7 +56,9 @@ async def skip_first(runtime: Runtime[Any], consumer: str, key: str, actor: str,
         rows = await _load(sql, consumer, key)
         now, effects = runtime.clock.now(), Effects()
         work: UnitOfWork[Any] = UnitOfWork(None, now, effects)
-        await inbox.record(sql, consumer, [rows[0]["id"]], {})
+        await _ensure_days(sql, rows)
+        if not await inbox.find_emitted(sql, consumer, [rows[0]["id"]]):
+            await inbox.record(sql, consumer, [rows[0]["id"]], {})
         is_last = len(rows) == 1
         if is_last:
             work.emit(LeadReleased(lead_id=key, consumer=consumer, outcome="skipped"))
@@ -63,7 +71,7 @@ async def skip_first(runtime: Runtime[Any], consumer: str, key: str, actor: str,
         )
         await sql.execute(_DELETE, consumer, [rows[0]["id"]])
         await save_effects(sql, runtime.owner, now, effects)
-    _hand_over(runtime, consumer, key if is_last else "", effects)
+    _hand_over(runtime, effects)
     return len(rows) - 1
 
 
@@ -74,9 +82,16 @@ async def _load(sql: Sql, consumer: str, key: str) -> list[Record]:
     return rows
 
 
-def _hand_over(runtime: Runtime[Any], consumer: str, key: str, effects: Effects) -> None:
+def _hand_over(runtime: Runtime[Any], effects: Effects) -> None:
+    """Publish and wake. Leave the consumer's filter of parked keys alone: it may have parked the lead anew by now."""
     runtime.outbox.add(effects.emitted)
-    runtime.processors[consumer].parked.discard([key])
+    if effects.timers:
+        runtime.timers.wake(min(due_at for due_at, _ in effects.timers.values()))
+
+
+async def _ensure_days(sql: Sql, rows: Sequence[Record]) -> None:
+    """An event may have waited longer than the inbox is kept."""
+    await ensure_days(sql, inbox.TABLE, {day_of(instant_of(row["id"])) for row in rows})
 
 
 def _decode(row: Record) -> Received[Any]:

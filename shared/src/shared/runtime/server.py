@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from importlib.metadata import version as distribution_version
 from typing import Any
 
+import asyncpg
 import structlog
 import uvicorn
 from fastapi import FastAPI
@@ -19,7 +20,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared.http.problem import Problem, on_http_exception, on_invalid_request, on_problem
+from shared.http.problem import Problem, on_http_exception, on_invalid_request, on_problem, problem_of
+from shared.logs import stack_of
 from shared.runtime import metrics
 from shared.runtime.failures import is_dependency_failure
 from shared.runtime.operations import operations_router
@@ -31,6 +33,9 @@ log = structlog.get_logger(module=__name__)
 RELEASE = distribution_version("leadrail-shared")  # one workspace, one release
 PUBLIC_PATHS = ("/livez", "/readyz", "/version", "/metrics", "/openapi.json", "/docs")
 """Need no key. /metrics asks for its own token, or a loopback address."""
+MAX_BODY_BYTES = 4 << 20
+"""Of any request: the largest document, every character of it escaped. The framework reads a body before it asks for
+the key, so without a limit anybody could fill the memory. Ingest's door has a smaller limit of its own."""
 
 
 def build_app(runtime: Runtime[Any]) -> FastAPI:
@@ -66,10 +71,19 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        traceparent = new_traceparent(dict(scope["headers"]).get(b"traceparent"))
+        headers = dict(scope["headers"])
+        traceparent = new_traceparent(headers.get(b"traceparent"))
         scope["leadrail.traceparent"] = traceparent
         scope["leadrail.trace_id"] = trace_id_in(traceparent)
-        status = 0
+        status = taken = 0
+
+        async def limited() -> Message:
+            nonlocal taken
+            message = await receive()
+            taken += len(message.get("body", b""))
+            if taken > MAX_BODY_BYTES:
+                raise _too_large()
+            return message
 
         async def observed(message: Message) -> None:
             nonlocal status
@@ -78,13 +92,19 @@ class Edge:
             await send(message)
 
         try:
-            await self._app(scope, receive, observed)
+            _refuse_at_sight(scope, headers)
+            await self._app(scope, limited, observed)
         except Exception as error:
             if status:
                 raise
             problem = error if isinstance(error, Problem) else _problem_for(error)
             if problem.status == 500:
-                log.exception("request_failed", trace_id=scope["leadrail.trace_id"], error=type(error).__name__)
+                log.error(  # noqa: TRY400 - not the message: it may quote personal data
+                    "request_failed",
+                    trace_id=scope["leadrail.trace_id"],
+                    error=type(error).__name__,
+                    stack=stack_of(error),
+                )
             await problem.response(scope["leadrail.trace_id"])(scope, receive, observed)
         finally:
             route = scope.get("route")
@@ -118,7 +138,24 @@ def build_server_app(runtime: Runtime[Any]) -> ASGIApp:
     return FastLane(routes, app) if routes else app
 
 
+def _refuse_at_sight(scope: Scope, headers: dict[bytes, bytes]) -> None:
+    announced = headers.get(b"content-length", b"")
+    if announced.isdigit() and int(announced) > MAX_BODY_BYTES:
+        raise _too_large()
+    if "\0" in scope["path"] or b"%00" in scope["query_string"]:
+        raise Problem(400, "bad_request", "The address holds a NUL character")
+
+
+def _too_large() -> HTTPException:
+    # The framework lets this one through from inside a body; a problem it would turn into "cannot be parsed".
+    return HTTPException(413, headers={"Connection": "close"})
+
+
 def _problem_for(error: Exception) -> Problem:
+    if isinstance(error, HTTPException):
+        return problem_of(error)
+    if isinstance(error, asyncpg.CharacterNotInRepertoireError | asyncpg.UntranslatableCharacterError):
+        return Problem(422, "unstorable_text", "A text holds a NUL character, which cannot be kept")
     if is_dependency_failure(error):
         return Problem(503, "dependency_away", "A dependency is away; try again", headers={"Retry-After": "1"})
     return Problem(500, "internal_error", "Something went wrong on our side")

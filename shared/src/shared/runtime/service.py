@@ -93,7 +93,13 @@ class Runtime(Generic[R]):
             owner=self.owner,
             on_outbox=self.outbox.add,
         )
-        self.upkeep = Upkeep(self.database, self.clock, service.documents, service.partitioned_tables)
+        self.upkeep = Upkeep(
+            self.database,
+            self.clock,
+            service.documents,
+            service.partitioned_tables,
+            [consumer.name for consumer in service.consumers],
+        )
         self.processors = {consumer.name: self._processor(consumer) for consumer in service.consumers}
         self.loops = {consumer.name: self._loop(consumer) for consumer in service.consumers}
         self.workers = [make(self) for make in service.workers]

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 import uvloop
@@ -12,6 +12,10 @@ import uvloop
 from shared.logs import configure_logs
 from shared.runtime.server import HttpServer
 from shared.runtime.service import Runtime, Service, Worker
+
+# A statement that is cancelled waits for the server's word; one that hangs gives none until its connection is cut.
+# With the closing of the producer (4 s) and the pool (3 s) less than the 30 s after which we would be killed.
+CANCEL_SECONDS = 2.0
 
 R = TypeVar("R")
 log = structlog.get_logger(module=__name__)
@@ -24,11 +28,13 @@ async def serve(service: Service[R], *, stop: asyncio.Event | None = None) -> No
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     runtime: Runtime[R] = Runtime(service)
-    await runtime.open()
+    if not await _opened(runtime, stop):
+        log.info("service_stopped_before_it_started")
+        return
     http = HttpServer(runtime)
-    duties: list[Worker] = [
-        *runtime.loops.values(), runtime.timers, *runtime.workers, runtime.upkeep, runtime.relay, runtime.outbox,
-    ]  # fmt: skip
+    # The outbox is drained last, because everything before it may still emit.
+    emitting: list[Worker] = [*runtime.loops.values(), runtime.timers, *runtime.workers]
+    duties: list[Worker] = [*emitting, runtime.upkeep, runtime.relay, runtime.outbox]
     tasks = [asyncio.create_task(duty.run(), name=type(duty).__name__) for duty in duties]
     server = asyncio.create_task(http.run(), name="HttpServer")
     log.info("service_started", port=service.settings.port)
@@ -40,26 +46,40 @@ async def serve(service: Service[R], *, stop: asyncio.Event | None = None) -> No
         log.error("duty_crashed", error=type(failure).__name__, exc_info=failure)
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(service.settings.shutdown_seconds):
-            await _drain(duties, tasks, http, server)
+            await http.drain()
+            await asyncio.gather(server, return_exceptions=True)
+            await _drain(emitting, tasks[: len(emitting)])
+            for duty, task in zip(duties[len(emitting) :], tasks[len(emitting) :], strict=True):
+                await _drain([duty], [task])
     stopped.cancel()
     for task in (*tasks, server):
         task.cancel()
-    await asyncio.gather(*tasks, server, return_exceptions=True)
+    await asyncio.wait([*tasks, server], timeout=CANCEL_SECONDS)
     await runtime.close()
     log.info("service_stopped")
     if failure is not None:
         raise SystemExit(1)
 
 
-async def _drain(
-    duties: Sequence[Worker], tasks: Sequence["asyncio.Task[None]"], http: HttpServer, server: "asyncio.Task[None]"
-) -> None:
-    """Stop taking in, then finish; the outbox last, because everything before it may still emit."""
-    await http.drain()
-    await asyncio.gather(server, return_exceptions=True)
-    for duty, task in zip(duties, tasks, strict=True):
+async def _opened(runtime: Runtime[Any], stop: asyncio.Event) -> bool:
+    """Open *runtime*, which waits for Postgres however long it is away; return False if told to stop before."""
+    opening, stopped = asyncio.create_task(runtime.open()), asyncio.create_task(stop.wait())
+    await asyncio.wait([opening, stopped], return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if opening.done():
+        opening.result()
+        return True
+    opening.cancel()
+    await asyncio.gather(opening, return_exceptions=True)
+    await runtime.close()
+    return False
+
+
+async def _drain(duties: Sequence[Worker], tasks: Sequence["asyncio.Task[None]"]) -> None:
+    """Tell all, then wait for all: one that waits for an absent dependency must not use up the others' time."""
+    for duty in duties:
         await duty.drain()
-        await asyncio.gather(task, return_exceptions=True)
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def run_service(service: Service[R]) -> None:

@@ -12,6 +12,7 @@ import structlog
 from shared.clock import Clock
 from shared.db import Database, Record, Sql
 from shared.kafka import Outgoing
+from shared.logs import stack_of, storable
 from shared.runtime import metrics
 from shared.runtime.effects import save_effects
 from shared.runtime.failures import is_dependency_failure
@@ -28,6 +29,12 @@ MAX_ATTEMPTS = 5
 _CLAIM = """
     DELETE FROM timer WHERE (kind, key) IN (
         SELECT kind, key FROM timer WHERE due_at <= $1 ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED
+    ) RETURNING kind, key, due_at, payload, attempts
+"""
+_DUE = "SELECT kind, key FROM timer WHERE due_at <= $1 ORDER BY due_at LIMIT $2"
+_CLAIM_ONE = """
+    DELETE FROM timer WHERE (kind, key) IN (
+        SELECT kind, key FROM timer WHERE kind = $2 AND key = $3 AND due_at <= $1 FOR UPDATE SKIP LOCKED
     ) RETURNING kind, key, due_at, payload, attempts
 """
 _POSTPONE = """
@@ -85,17 +92,17 @@ class TimerLoop(Generic[R]):
         """Fire what is due now; return how many timers were claimed."""
         now = self._clock.now()
         try:
-            return await self._fire(now, CLAIM_MOST)
+            return await self._fire(now, _CLAIM, CLAIM_MOST)
         except Exception as error:
             if is_dependency_failure(error):
                 raise
             log.warning("timer_batch_failed", error=type(error).__name__)
         return await self._fire_one_by_one(now)
 
-    async def _fire(self, now: datetime, most: int) -> int:
+    async def _fire(self, now: datetime, claim: str, *args: object) -> int:
         effects = Effects()
         async with self._database.transaction() as sql:
-            rows = await sql.fetch(_CLAIM, now, most)
+            rows = await sql.fetch(claim, now, *args)
             if not rows:
                 return 0
             await self._run_handlers(UnitOfWork(self._repository(sql), now, effects), rows)
@@ -106,18 +113,16 @@ class TimerLoop(Generic[R]):
         return len(rows)
 
     async def _fire_one_by_one(self, now: datetime) -> int:
-        for fired in range(CLAIM_MOST):
-            async with self._database.connection() as sql:
-                row = await sql.fetchrow("SELECT kind, key FROM timer WHERE due_at <= $1 ORDER BY due_at LIMIT 1", now)
-            if row is None:
-                return fired
+        async with self._database.connection() as sql:
+            due = await sql.fetch(_DUE, now, CLAIM_MOST)
+        for row in due:
             try:
-                await self._fire(now, 1)
+                await self._fire(now, _CLAIM_ONE, row["kind"], row["key"])
             except Exception as error:
                 if is_dependency_failure(error):
                     raise
                 await self._postpone(row["kind"], row["key"], now, error)
-        return CLAIM_MOST
+        return len(due)
 
     async def _postpone(self, kind: str, key: str, now: datetime, error: Exception) -> None:
         metrics.TIMERS_FAILED.labels(kind).inc()
@@ -126,8 +131,10 @@ class TimerLoop(Generic[R]):
             delay = (
                 timedelta(seconds=2 ** min(attempts or 0, 12)) if (attempts or 0) < MAX_ATTEMPTS else timedelta(days=1)
             )
-            await sql.execute(_POSTPONE, kind, key, now + delay, f"{type(error).__name__}: {error}"[:500])
-        log.error("timer_failed", kind=kind, attempts=(attempts or 0) + 1, error=type(error).__name__, exc_info=error)
+            await sql.execute(_POSTPONE, kind, key, now + delay, storable(f"{type(error).__name__}: {error}")[:500])
+        log.error(
+            "timer_failed", kind=kind, attempts=(attempts or 0) + 1, error=type(error).__name__, stack=stack_of(error)
+        )
 
     async def _run_handlers(self, work: UnitOfWork[R], rows: list[Record]) -> None:
         by_kind: dict[str, list[DueTimer]] = {}
@@ -150,3 +157,4 @@ class TimerLoop(Generic[R]):
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._wake.wait(), seconds)
         self._wake.clear()
+        self._next_due = None  # until the next sleep every new timer wakes: it may be earlier than what is found now

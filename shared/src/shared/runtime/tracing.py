@@ -13,6 +13,11 @@ def new_traceparent(incoming: bytes | None = None) -> str:
     return f"00-{trace_id}-{secrets.token_hex(8)}-01"
 
 
+def valid_traceparent(incoming: bytes | None) -> str:
+    """Return *incoming* as text, or nothing if it is no traceparent: it is kept in tables and sent on."""
+    return incoming.decode() if incoming and _TRACEPARENT.fullmatch(incoming) else ""
+
+
 def trace_id_in(traceparent: str) -> str:
     """Return the trace id."""
     return traceparent[3:35]

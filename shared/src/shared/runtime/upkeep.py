@@ -1,4 +1,4 @@
-"""What must be looked after while a service runs: live documents, day partitions."""
+"""What must be looked after while a service runs: live documents, the parking lot, day partitions."""
 
 import asyncio
 import contextlib
@@ -9,8 +9,9 @@ from typing import Any
 import structlog
 
 from shared.clock import Clock
-from shared.db import Database
-from shared.documents import DocumentStore
+from shared.db import Database, Sql
+from shared.documents import DocumentInvalid, DocumentStore
+from shared.runtime import metrics
 from shared.runtime.failures import is_dependency_failure
 from shared.runtime.inbox import TABLE as INBOX
 from shared.runtime.partitions import days_around, drop_days_before, ensure_days
@@ -23,7 +24,7 @@ PARTITIONS_EVERY = timedelta(hours=1)
 
 
 class Upkeep:
-    """Refreshes live documents each second and makes and drops day partitions each hour."""
+    """Refreshes live documents and counts parked leads each second; makes and drops day partitions each hour."""
 
     def __init__(
         self,
@@ -31,12 +32,15 @@ class Upkeep:
         clock: Clock,
         documents: Sequence[DocumentStore[Any]],
         partitioned_tables: Mapping[str, timedelta],
+        consumers: Sequence[str] = (),
     ) -> None:
         self._database = database
         self._clock = clock
         self._documents = documents
         self._tables = {INBOX: INBOX_KEPT, **partitioned_tables}
+        self._consumers = consumers
         self._partitions_at: datetime | None = None
+        self._refused: dict[str, str] = {}
         self._stopping = asyncio.Event()
 
     async def open(self) -> None:
@@ -73,13 +77,29 @@ class Upkeep:
         self._stopping.set()
 
     async def run_once(self) -> None:
-        """Refresh documents; look after partitions when an hour has passed."""
-        if self._documents:
+        """Refresh documents; count parked leads; look after partitions when an hour has passed."""
+        if self._documents or self._consumers:
             async with self._database.connection() as sql:
                 for document in self._documents:
-                    await document.refresh(sql)
+                    await self._refresh(document, sql)
+                await self._count_parked(sql)
         if self._partitions_at is None or self._clock.now() - self._partitions_at >= PARTITIONS_EVERY:
             await self._keep_partitions()
+
+    async def _refresh(self, document: DocumentStore[Any], sql: Sql) -> None:
+        """A newer release may have applied what this one cannot read: go on with the version before, and say so."""
+        try:
+            await document.refresh(sql)
+        except DocumentInvalid as error:
+            if self._refused.get(document.kind) != str(error):
+                log.error("document_not_readable", kind=document.kind, kept_version=document.live.version)  # noqa: TRY400 - once, without a stack
+            self._refused[document.kind] = str(error)
+
+    async def _count_parked(self, sql: Sql) -> None:
+        rows = await sql.fetch("SELECT consumer, count(DISTINCT key) AS keys FROM parked GROUP BY consumer")
+        keys = {row["consumer"]: row["keys"] for row in rows}
+        for consumer in self._consumers:
+            metrics.PARKED_KEYS.labels(consumer).set(keys.get(consumer, 0))
 
     async def _keep_partitions(self) -> None:
         now = self._clock.now()

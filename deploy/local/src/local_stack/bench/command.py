@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from local_stack.bench.compare import compare, render_changes
+from local_stack.bench.measured import CONNECTIONS
 from local_stack.bench.report import Report, decode_report, encode_report
 from local_stack.bench.tables import print_report
 from local_stack.checkout import ROOT, STATE
@@ -31,7 +32,7 @@ def bench(  # noqa: PLR0913 - each is an option of the command line
         str, typer.Option(help="Requests a second to take percentiles at, such as 20,100,500,1000.")
     ] = "100",
     seconds: Annotated[float, typer.Option(min=1, help="Length of each run at a rate.")] = 10.0,
-    connections: Annotated[int, typer.Option(min=1, help="Connections of the generator in a burst.")] = 64,
+    connections: Annotated[int, typer.Option(min=1, help="Connections of the generator.")] = CONNECTIONS,
     floor_leads: Annotated[int, typer.Option(min=100, help="Leads per burst through the floor.")] = 30_000,
     sustained: Annotated[bool, typer.Option(help="Look for the rate at which nothing piles up.")] = True,
     keep_data: Annotated[bool, typer.Option(help="Measure on the data of the last run, and keep it.")] = False,

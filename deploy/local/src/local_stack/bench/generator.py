@@ -1,8 +1,8 @@
 """The open-loop generator, a process of its own: ``python -m local_stack.bench.generator``.
 
-Reads a `Plan` (one line of JSON) on stdin, builds and signs every request, says ``ready``, waits for a line, sends, says
-a `Summary`, waits for a line, writes one line of JSON per request to ``plan.out`` and says ``written``: what it does
-beside sending falls outside of what is measured.
+Reads a `Plan` (one line of JSON) on stdin, builds and signs every request, says ``ready``, waits for a line, sends,
+says a `Summary`, waits for a line, writes one line of JSON per request to ``plan.out`` and says ``written``: what it
+does beside sending falls outside of what is measured.
 """
 
 import asyncio

@@ -16,13 +16,18 @@ CRM = "CRM"
 OWNED = {"assigned", "retained"}
 
 
+# A burst over 64 connections keeps the door's commits at 30 submissions and every later batch at 40 events, below the
+# knee of the cost per row: 2,800 µs of CPU per lead instead of 2,250 over 256.
+CONNECTIONS = 256
+
+
 class Load(msgspec.Struct, frozen=True, kw_only=True):
     """What to send: ``rate`` requests a second, 0 for as fast as ``connections`` allow."""
 
     name: str
     count: int
     rate: float = 0.0
-    connections: int = 64
+    connections: int = CONNECTIONS
     seed: int = 1
 
 

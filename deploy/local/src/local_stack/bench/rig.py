@@ -9,9 +9,10 @@ from urllib.parse import urlsplit
 
 import msgspec
 import psutil
+from aiokafka import TopicPartition
 
-from local_stack.bench import decisions
 from local_stack.bench.database import Counter
+from local_stack.bench.decisions import WATCHED, Decided, collect, end_offsets, read_since
 from local_stack.bench.drain import ALL, Pipeline, watching
 from local_stack.bench.generator import Plan, Summary, read_rows
 from local_stack.bench.measured import CRM, Load, Measured, describe_phase
@@ -70,7 +71,7 @@ class Rig:
             await generator.tell(msgspec.json.encode(self._plan(load, out)))
             await generator.hear()
             before = await self._pipeline.ledger()
-            ends = await decisions.end_offsets(self._stack.servers.kafka_bootstrap_servers, ALL)
+            ends = await end_offsets(self._stack.servers.kafka_bootstrap_servers, ALL)
             await self._counter.forget_statements()
             counts, used, busy = await self._counter.read(), measure(self.pids), _busy_seconds()
             began, own = time.monotonic(), time.process_time()
@@ -86,12 +87,8 @@ class Rig:
             others = (busy - sum(spent.values()) - summary.cpu_seconds - own) / elapsed / (os.cpu_count() or 1)
             await generator.tell(b"write")
             await generator.hear()
-        servers = self._stack.servers.kafka_bootstrap_servers
-        grown = await decisions.end_offsets(servers, ALL)
-        watched = {partition: end for partition, end in ends.items() if partition.topic in decisions.WATCHED}
-        decided = decisions.collect(await decisions.read_since(servers, watched))
+        decided, callbacks, events = await self._read_back(ends)
         accepted = read_promises(read_rows(out))
-        callbacks = self._new_callbacks()
         if faults := find_faults(accepted, decided, callbacks, before, after):
             raise StackError(f"{load.name}: no numbers, because the run broke a promise. {' '.join(faults)}")
         return describe_phase(
@@ -105,10 +102,18 @@ class Rig:
                 memory={name: usage.memory for name, usage in used_after.items()},
                 counts=counts,
                 others=max(0.0, others),
-                events=sum(grown.values()) - sum(ends.values()),
+                events=events,
                 costliest=costliest,
             ),
         )
+
+    async def _read_back(self, ends: dict[TopicPartition, int]) -> tuple[Decided, list[Callback], int]:
+        """Return what was decided and delivered since *ends*, and how many events it took."""
+        servers = self._stack.servers.kafka_bootstrap_servers
+        watched = {partition: end for partition, end in ends.items() if partition.topic in WATCHED}
+        decided = collect(await read_since(servers, watched))
+        events = sum((await end_offsets(servers, ALL)).values()) - sum(ends.values())
+        return decided, self._new_callbacks(), events
 
     def _plan(self, load: Load, out: Path) -> Plan:
         ingest = urlsplit(self._stack.urls["ingest"])

@@ -10,7 +10,7 @@ import msgspec
 from local_stack.bench.database import Counter, let_it_count_statements
 from local_stack.bench.floor import running_floor
 from local_stack.bench.machine import commit, describe_machine
-from local_stack.bench.measured import Load
+from local_stack.bench.measured import CONNECTIONS, Load
 from local_stack.bench.medians import fold_floor, fold_paced, fold_saturation, fold_sustained, is_sustained
 from local_stack.bench.mix import SHARES
 from local_stack.bench.report import FloorReport, Paced, Phase, Report, Sustained
@@ -24,8 +24,7 @@ from shared.clock import SystemClock
 Say = Callable[[str], None]
 
 WARM_UP_STEP = 5_000
-# Shares of a burst's rate to try, first that holds wins. A burst is dearer than steady load at the door (64 connections
-# at once) and cheaper behind it (large batches), so the rate that holds may lie on either side.
+# Shares of a burst's rate to try; the first that holds wins.
 SUSTAINED_STEPS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
 LEADS_PER_REQUEST = SHARES["new"] + SHARES["returning"]
 
@@ -39,7 +38,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     runs: int = 3
     rates: tuple[float, ...] = (100.0,)
     seconds: float = 10.0
-    connections: int = 64
+    connections: int = CONNECTIONS
     floor_leads: int = 30_000
     sustained: bool = True
     keep_data: bool = False
@@ -139,7 +138,7 @@ async def _find_sustained(rig: Rig, top: float, options: Options, say: Say) -> S
                 name=f"sustained{number}",
                 count=max(1, int(rate * options.seconds)),
                 rate=rate,
-                connections=options.connections * 4,
+                connections=options.connections,
                 seed=2_000 + number,
             )
         )
@@ -159,7 +158,7 @@ async def _measure_rate(rig: Rig, rate: float, options: Options, say: Say) -> Pa
             name=f"rate{rate:.0f}-{number}",
             count=count,
             rate=rate,
-            connections=options.connections * 4,
+            connections=options.connections,
             seed=3_000 + number,
         )
         runs.append(await rig.run(load))

@@ -15,11 +15,14 @@ STAGES = (
     ("webhook → callback", "callback"),
 )
 BUSY = 0.05
+MOST_STATEMENTS = 6
+MOST_CHARACTERS = 60
 
 
 def render(report: Report) -> RenderableType:
     """Return the whole report."""
-    return Group(_head(report), "", _throughput(report), "", _cpu(report), "", _latencies(report), *_warnings(report))
+    tables = (_throughput(report), _cpu(report), _latencies(report), _statements(report))
+    return Group(_head(report), *(part for table in tables for part in ("", table)), *_warnings(report))
 
 
 def _head(report: Report) -> str:
@@ -65,6 +68,15 @@ def _latencies(report: Report) -> Table:
         best = report.sustained.tried[-1]
         _add_stages(table, f"{best.rate:.0f} (sustained)", best)
     _add(table, f"{report.floor.paced_rate:.0f}", "floor: five hops", report.floor.five_hops)
+    return table
+
+
+def _statements(report: Report) -> Table:
+    table = _table("costliest statements of the last burst", "ms in all", "calls", "µs per lead")
+    last = report.saturation.runs[-1]
+    for one in last.costliest[:MOST_STATEMENTS]:
+        text = f"{one.role.removeprefix('leadrail_')}: {one.query[:MOST_CHARACTERS]}"
+        table.add_row(text, _number(one.milliseconds), str(one.calls), f"{1000 * one.milliseconds / last.leads:.0f}")
     return table
 
 

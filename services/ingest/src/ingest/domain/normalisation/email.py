@@ -16,7 +16,7 @@ EmailProblem = Literal["not_an_address", "several_addresses", "reserved_domain"]
 _LONGEST = 254  # RFC 5321 4.5.3.1.3, less the angle brackets
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-# What 99 % of senders send. 0.9 µs, where email-validator needs 25; whatever this does not match goes there.
+# What nearly all senders send: 2 µs in all, where email-validator needs 25 to 90; what this does not match goes there.
 _PLAIN = re.compile(rf"({_ATOM}(?:\.{_ATOM})*)@((?:{_LABEL}\.)+[A-Za-z]{{2,63}})", re.ASCII)
 _WRAPPED = re.compile(r"[^<>]*<\s*(?:mailto:)?([^<>\s]+)\s*>\W*", re.IGNORECASE)
 _RESERVED_TLDS = frozenset({"arpa", "invalid", "local", "localhost", "onion"})  # RFC 6761, less the ones tests live in
@@ -36,9 +36,9 @@ def read_email(text: str) -> Email:
     """Never raises, never asks DNS. The domain of both forms is NFKC, IDNA (``xn--``) and lower case.
 
     The local part is kept as typed for delivery (RFC 5321 leaves its case to the receiver) and NFKC case-folded for
-    matching. Plus tags and dots are never taken out, at no provider: ``jane+a@`` and ``jane+b@`` are one mailbox at some
-    hosts and two people at others, and two people in one lead cannot be told apart again, while two leads of one person
-    still can be merged.
+    matching. Plus tags and dots are never taken out, at no provider: ``jane+a@`` and ``jane+b@`` are one mailbox at
+    some hosts and two people at others, and two people in one lead cannot be told apart again, while two leads of one
+    person still can be merged.
     """
     address = _bare(text)
     if len(address) > _LONGEST:
@@ -86,13 +86,15 @@ def _read_unusual(address: str) -> Email:
     if address.count("@") > 1 and re.search(r"[\s,;/|]", address):
         return Email(None, None, "several_addresses")
     try:
-        valid = email_validator.validate_email(address, check_deliverability=False, test_environment=True)
+        valid = email_validator.validate_email(address, check_deliverability=False, test_environment=True, strict=True)
     except (email_validator.EmailNotValidError, ValueError) as reason:
         is_reserved = isinstance(reason, email_validator.EmailUndeliverableError) or "special-use" in str(reason)
         return Email(None, None, "reserved_domain" if is_reserved else "not_an_address")
     domain = valid.ascii_domain.lower()
     if domain.rpartition(".")[2] in _RESERVED_TLDS or "." not in domain:
         return Email(None, None, "reserved_domain")
+    if len(domain.rpartition(".")[2]) < 2:
+        return Email(None, None, "not_an_address")
     local = unicodedata.normalize("NFC", valid.local_part)
     flag = is_lookalike(local) or any(map(is_lookalike, valid.domain.split(".")))
     return Email(f"{local}@{domain}", f"{_fold_local(local)}@{domain}", is_lookalike=flag)

@@ -9,7 +9,7 @@ _SCRIPTS = ("LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE")
 
 def is_lookalike(word: str) -> bool:
     """True when *word* mixes Latin, Cyrillic, Greek, Armenian or Cherokee letters, or is one of the latter throughout
-    but drawn with letters that read as Latin (``аррӏе``). A word in one honest alphabet is never flagged."""
+    but drawn with letters that read as Latin ("apple" spelt in Cyrillic). A word in one honest alphabet never is."""
     if word.isascii():
         return False
     letters = [character for character in word.casefold() if character.isalpha()]

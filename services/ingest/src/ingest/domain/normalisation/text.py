@@ -4,16 +4,15 @@ import re
 import unicodedata
 from functools import lru_cache
 
+from ingest.domain.normalisation.reference import table
+
 _JOINERS = "\u200c\u200d"  # Persian and Indic spelling needs them between letters; every other invisible goes
+_EDGES = " " + _JOINERS
 _SEPARATORS = re.compile(r"[^\w+#&]+|_+")
-_BARE_LETTERS = str.maketrans({"ł": "l", "ø": "o", "đ": "d", "ı": "i", "æ": "ae", "œ": "oe", "ð": "d", "þ": "th", "'": "", "’": ""})
-_NOTHING = frozenset(
-    {
-        "", "na", "n a", "none", "null", "nil", "nan", "undefined", "unknown", "not applicable", "not available", "not provided", "no",
-        "test", "testing", "xxx", "xx", "x", "asdf", "asdfasdf", "qwerty", "abc", "keine", "keine angabe", "k a", "ka", "aucun", "aucune",
-        "ninguno", "ninguna", "nenhum", "nessuno", "geen", "other", "others", "please select", "select", "select one", "bitte wahlen", "tbd",
-    }
-)  # fmt: skip
+_BARE_LETTERS = str.maketrans(
+    {"ł": "l", "ø": "o", "đ": "d", "\u0131": "i", "æ": "ae", "œ": "oe", "ð": "d", "þ": "th", "'": "", "’": ""}
+)
+PLACEHOLDERS = frozenset(table("placeholders")["placeholders"])
 
 
 def clean(text: str | None, limit: int) -> str | None:
@@ -24,13 +23,12 @@ def clean(text: str | None, limit: int) -> str | None:
     """
     if text is None:
         return None
-    text = text[: 4 * limit]  # a hostile megabyte is cut before anything walks over it
-    if not text.isascii() or not text.isprintable():
-        text = unicodedata.normalize("NFC", "".join(map(_visible, text)))
-    text = " ".join(text.split())
-    if len(text) > limit:
-        text = text[:limit]
-    return text.strip(" " + _JOINERS) or None
+    if len(text) <= limit and text.isascii() and text.isprintable() and "  " not in text:
+        return text.strip() or None  # nine fields of ten: 0.2 µs
+    text = " ".join(text[: 4 * limit].split())  # a hostile megabyte is cut before anything walks over it
+    if not text.isprintable() or not text.isascii():
+        text = " ".join(unicodedata.normalize("NFC", "".join(map(_visible, text))).split())
+    return text[:limit].strip(_EDGES) or None
 
 
 def _visible(character: str) -> str:
@@ -41,10 +39,10 @@ def _visible(character: str) -> str:
 
 @lru_cache(maxsize=8192)  # job titles, industries and countries repeat: a hit costs 0.1 µs, a fold 1 to 8 µs
 def lookup_key(text: str) -> str:
-    """The spelling tables are keyed by: no accents, no case, no punctuation, single spaces. ``&``, ``+``, ``#`` stay."""
+    """What spelling tables are keyed by: no accents, case or punctuation, single spaces. ``&``, ``+``, ``#`` stay."""
     if text.isascii():
         return _SEPARATORS.sub(" ", text.lower().replace("'", "")).strip()
-    text = unicodedata.normalize("NFKD", text.casefold().translate(_BARE_LETTERS))
+    text = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold().translate(_BARE_LETTERS))
     return " ".join("".join(map(_keyed, text)).split())
 
 
@@ -57,4 +55,4 @@ def _keyed(character: str) -> str:
 
 def is_placeholder(key: str) -> bool:
     """True for what people type to get past a required field. *key*: a lookup_key."""
-    return key in _NOTHING or not any(map(str.isalnum, key))
+    return key in PLACEHOLDERS or not any(map(str.isalnum, key))

@@ -1,0 +1,64 @@
+"""Any service may die, or be told to stop, at any moment under load: nothing is lost, nothing happens twice."""
+
+import asyncio
+import signal
+import time
+
+import pytest
+
+from .evidence import Evidence, collect, until
+from .installation import NAMES, Installation
+from .traffic import Traffic, seeded
+from .verdict import find_faults, find_unfinished
+
+SEED = "2026-11"
+LEADS = 180
+PER_SECOND = 60.0
+DRAIN_SECONDS = 20.0
+
+
+async def settled(installation: Installation, traffic: Traffic) -> Evidence:
+    evidence = None
+
+    async def missing() -> list[str]:
+        nonlocal evidence
+        evidence = await collect(installation)
+        return find_unfinished(traffic.promises, evidence)
+
+    await until("the pipeline settles", missing)
+    assert evidence is not None
+    return evidence
+
+
+@pytest.mark.parametrize("victim", NAMES)
+async def test_killed_service_loses_nothing_and_repeats_nothing(
+    installation: Installation, traffic: Traffic, victim: str
+) -> None:
+    chance = seeded(f"{SEED}/{victim}")
+    pouring = asyncio.create_task(traffic.pour(LEADS, PER_SECOND, f"kill-{victim}"))
+    await traffic.promised(chance.randrange(LEADS // 6, LEADS // 2))
+    await asyncio.sleep(chance.uniform(0, 0.05))  # anywhere between two of our own steps
+    installation.kill(victim)
+    installation.start(victim)
+    await pouring
+    await asyncio.to_thread(installation.wait_ready, victim)
+    assert find_faults(traffic.promises, await settled(installation, traffic)) == []
+
+
+@pytest.mark.parametrize("service", NAMES)
+async def test_service_told_to_stop_under_load_drains_and_ends_well(
+    installation: Installation, traffic: Traffic, service: str
+) -> None:
+    chance = seeded(f"{SEED}/stop/{service}")
+    pouring = asyncio.create_task(traffic.pour(LEADS // 2, PER_SECOND, f"stop-{service}"))
+    await traffic.promised(chance.randrange(LEADS // 8, LEADS // 4))
+    child = installation.services[service].child
+    told_at = time.monotonic()
+    child.send(signal.SIGTERM)
+    await asyncio.to_thread(child.end_within, DRAIN_SECONDS)
+    took = time.monotonic() - told_at
+    installation.start(service)
+    await pouring
+    await asyncio.to_thread(installation.wait_ready, service)
+    assert (child.exit_code(), took < DRAIN_SECONDS) == (0, True), child.log_tail()
+    assert find_faults(traffic.promises, await settled(installation, traffic)) == []
