@@ -3,7 +3,8 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import asyncpg
@@ -21,7 +22,7 @@ POLL_SECONDS = 0.1
 Row = asyncpg.Record
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Seen:
     """One record of a topic."""
 
@@ -34,7 +35,7 @@ class Seen:
     raw: bytes
     headers: tuple[tuple[str, bytes], ...]
 
-    @property
+    @cached_property
     def body(self) -> dict[str, Any]:
         body: dict[str, Any] = json.loads(self.raw)
         return body
@@ -50,7 +51,7 @@ class Evidence:
     sent: list[Row]
     clocks: list[Row]
     received: list[dict[str, Any]]
-    events: list[Seen]
+    events: list[Seen] = field(default_factory=list)
 
 
 async def until(what: str, missing: Callable[[], Awaitable[Sequence[str]]], seconds: float = 45.0) -> None:
@@ -90,7 +91,7 @@ async def read_topics(installation: Installation, topics: Sequence[str] = TOPICS
         partitions = []
         for topic in topics:
             name = installation.prefix + topic
-            await consumer._client.set_topics([name])  # noqa: SLF001 - a topic not subscribed to is not looked up
+            await consumer._client.set_topics([name])
             partitions += [TopicPartition(name, number) for number in consumer.partitions_for_topic(name) or ()]
         consumer.assign(partitions)
         await consumer.seek_to_beginning()
@@ -124,7 +125,7 @@ def _seen(record: Any, prefix: str) -> Seen:
 
 
 async def collect(installation: Installation) -> Evidence:
-    """Return the present state of everything."""
+    """Return the present state of everything but the topics: those are read once, when nothing moves any more."""
     counters = await rows(
         installation, "SELECT counter, sum(n)::int AS n FROM ingest.ledger_delta GROUP BY counter HAVING sum(n) <> 0"
     )
@@ -141,5 +142,18 @@ async def collect(installation: Installation) -> Evidence:
             installation, "SELECT clock_id, lead_id::text, stage, state, closed_at FROM sla_monitor.clock"
         ),
         received=await asyncio.to_thread(installation.read_callbacks),
-        events=await read_topics(installation),
     )
+
+
+async def settle(installation: Installation, unfinished: Callable[[Evidence], Sequence[str]]) -> Evidence:
+    """Return everything once nothing is *unfinished* any more."""
+    evidence = await collect(installation)
+
+    async def missing() -> Sequence[str]:
+        nonlocal evidence
+        evidence = await collect(installation)
+        return unfinished(evidence)
+
+    await until("the pipeline settles", missing)
+    evidence.events = await read_topics(installation)
+    return evidence

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from .evidence import Evidence, collect, until
+from .evidence import settle
 from .installation import NAMES, Installation
 from .traffic import Traffic, seeded
 from .verdict import find_faults, find_unfinished
@@ -17,17 +17,10 @@ PER_SECOND = 60.0
 DRAIN_SECONDS = 20.0
 
 
-async def settled(installation: Installation, traffic: Traffic) -> Evidence:
-    evidence = None
-
-    async def missing() -> list[str]:
-        nonlocal evidence
-        evidence = await collect(installation)
-        return find_unfinished(traffic.promises, evidence)
-
-    await until("the pipeline settles", missing)
-    assert evidence is not None
-    return evidence
+async def judge(installation: Installation, traffic: Traffic) -> list[str]:
+    """Return every broken promise, of all the promises that were ever given here, once nothing moves any more."""
+    evidence = await settle(installation, lambda seen: find_unfinished(traffic.promises, seen))
+    return find_faults(traffic.promises, evidence)
 
 
 @pytest.mark.parametrize("victim", NAMES)
@@ -42,7 +35,7 @@ async def test_killed_service_loses_nothing_and_repeats_nothing(
     installation.start(victim)
     await pouring
     await asyncio.to_thread(installation.wait_ready, victim)
-    assert find_faults(traffic.promises, await settled(installation, traffic)) == []
+    assert await judge(installation, traffic) == []
 
 
 @pytest.mark.parametrize("service", NAMES)
@@ -50,8 +43,8 @@ async def test_service_told_to_stop_under_load_drains_and_ends_well(
     installation: Installation, traffic: Traffic, service: str
 ) -> None:
     chance = seeded(f"{SEED}/stop/{service}")
-    pouring = asyncio.create_task(traffic.pour(LEADS // 2, PER_SECOND, f"stop-{service}"))
-    await traffic.promised(chance.randrange(LEADS // 8, LEADS // 4))
+    pouring = asyncio.create_task(traffic.pour(LEADS // 3, PER_SECOND, f"stop-{service}"))
+    await traffic.promised(chance.randrange(LEADS // 12, LEADS // 6))
     child = installation.services[service].child
     told_at = time.monotonic()
     child.send(signal.SIGTERM)
@@ -61,4 +54,4 @@ async def test_service_told_to_stop_under_load_drains_and_ends_well(
     await pouring
     await asyncio.to_thread(installation.wait_ready, service)
     assert (child.exit_code(), took < DRAIN_SECONDS) == (0, True), child.log_tail()
-    assert find_faults(traffic.promises, await settled(installation, traffic)) == []
+    assert await judge(installation, traffic) == []

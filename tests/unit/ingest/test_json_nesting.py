@@ -10,7 +10,9 @@ from ingest.domain.json_guard import _is_flat
 
 texts = st.text(alphabet='[]{}"\\a é', max_size=8)
 trees = st.recursive(
-    texts | st.integers(), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3), max_leaves=25
+    texts | st.integers(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=25,
 )
 
 

@@ -189,8 +189,8 @@ def test_the_grade_is_the_letter_for_fit(fit: float, grade: str) -> None:
 def test_an_mql_has_50_points_and_no_grade_d_and_stays_one_down_to_45(
     points: float,
     grade: Grade,
-    was: bool,  # noqa: FBT001 - a column of the table
-    expected: bool,  # noqa: FBT001 - a column of the table
+    was: bool,
+    expected: bool,
 ) -> None:
     assert MODEL.is_qualified(round(points * 100), grade, was_qualified=was) is expected
 

@@ -52,7 +52,7 @@ class Capture:
             external=external,
         )
 
-    async def commit(self, arrivals: Sequence[Arrival]) -> list[Outcome]:
+    async def keep(self, arrivals: Sequence[Arrival]) -> list[Outcome]:
         """Return one outcome per arrival, durable. Errors: those of a database that is away; nothing is kept then."""
         started = time.perf_counter()
         plan = await self._commit_decided(arrivals)

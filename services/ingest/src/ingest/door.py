@@ -59,7 +59,7 @@ class Door:
         self._sources = sources
         self._capture = capture
         self._commits: GroupCommit[Arrival, Outcome] = GroupCommit(
-            capture.commit,
+            capture.keep,
             most_items=settings.commit_batch,
             queue_items=settings.queue_requests,
             queue_bytes=settings.queue_bytes,

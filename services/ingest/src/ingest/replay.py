@@ -37,7 +37,7 @@ class Replay:
         if submission is None:
             raise Problem(410, "submission_expired", "The raw submission is no longer kept")
         arrival = self._map_again(record, submission, await self._map(submission))
-        [outcome] = await self._capture.commit([arrival])
+        [outcome] = await self._capture.keep([arrival])
         if outcome.verdict == "not_quarantined":
             raise _not_quarantined()
         replayed = next(result for result in outcome.results if result.record_id == record_id)

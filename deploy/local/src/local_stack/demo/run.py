@@ -154,8 +154,8 @@ class _Demo:
                     return
                 if asyncio.get_running_loop().time() > deadline:
                     raise StackError(
-                        f"After {SETTLE_SECONDS:.0f} s {ledger['in_flight']} records are in flight, {pending} callbacks are"
-                        f" pending and the CRM has {len(crm.callbacks)}; the services' logs say why."
+                        f"After {SETTLE_SECONDS:.0f} s {ledger['in_flight']} records are in flight, {pending} callbacks"
+                        f" are pending and the CRM has {len(crm.callbacks)}; the services' logs say why."
                     )
                 await asyncio.sleep(POLL_SECONDS)
 

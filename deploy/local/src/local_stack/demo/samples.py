@@ -23,7 +23,7 @@ class Sample(NamedTuple):
 
 
 def make_samples(signing: dict[str, Signing], now: datetime, run: str) -> list[Sample]:
-    """Return the requests of this *run*. Identifiers in the bodies are this run's: what is kept of others is no twin."""
+    """Return the requests of this *run*. Identifiers in the bodies are this run's: kept data of others is no twin."""
     zoom = _edited("zoom.webinar.registration_created.json", lambda body: _zoom_of(body, run))
     typeform = _edited("typeform.form_response.json", lambda body: _typeform_of(body, run))
     hubspot = _edited("hubspot.contact.creation.json", lambda body: _hubspot_of(body, now))
