@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel
 from starlette.routing import Route
 
+from ingest.api_door import door_routes
 from ingest.api_leads import lead_routes
 from ingest.api_quarantine import quarantine_routes
 from ingest.api_source_secrets import source_secret_routes
@@ -45,6 +46,7 @@ def build_router(runtime: Runtime[IngestRepository]) -> APIRouter:
     """Return the routes of this service."""
     sources, capture, door = _parts_of(runtime)
     router = APIRouter()
+    router.include_router(door_routes(door))
     router.include_router(source_routes(runtime, sources))
     router.include_router(source_secret_routes(runtime, sources))
     router.include_router(quarantine_routes(runtime, Replay(runtime, sources, capture)))

@@ -41,7 +41,7 @@ class Capture:
             if lead.email is not None:
                 email = fold_email(lead.email)
             if lead.phone is not None:
-                phone = fold_phone(lead.phone, _alpha2(lead.country) or self._default_country)
+                phone = fold_phone(lead.phone, lead.country or self._default_country)
         return Numbered(
             record_id=record_id or new_id(),
             fresh_lead_id=new_id(),
@@ -106,9 +106,3 @@ def _receipts(arrivals: Sequence[Arrival]) -> list[datetime]:
         for arrival in arrivals
         if not arrival.replaced and any(isinstance(numbered.record, LeadRecord) for numbered in arrival.records)
     ]
-
-
-def _alpha2(country: str | None) -> str | None:
-    if country is None or len(country) != 2 or not country.isalpha():
-        return None
-    return country.upper()

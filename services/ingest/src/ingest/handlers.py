@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from ingest.domain.ledger import state_after
 from ingest.domain.merge import KnownLead, merge_lead
 from ingest.domain.normalisation import EnrichSettings, enrich
@@ -63,7 +65,10 @@ class Enricher:
         lead, facts = enrich(event.lead, self._settings)
         merged = merge_lead(known, lead, event.origin.received_at)
         if known is not None:
-            lead, facts = enrich(merged.lead, self._settings)
+            lead, again = enrich(merged.lead, self._settings)
+            # What the submission itself could not give stays explained: the merged lead no longer has the odd value.
+            notes = {name: note for name, note in facts.notes.items() if getattr(lead, name, None) is None}
+            facts = msgspec.structs.replace(again, notes=notes | again.notes)
             merged = KnownLead(lead=lead, latest_at=merged.latest_at)
         return merged, facts
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import structlog
 import uvloop
 
-from shared.logs import configure_logs
+from shared.logs import configure_logs, stack_of
 from shared.runtime.server import HttpServer
 from shared.runtime.service import Runtime, Service, Worker
 
@@ -47,14 +47,18 @@ async def serve(service: Service[R], *, stop: asyncio.Event | None = None) -> No
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(service.settings.shutdown_seconds):
             await http.drain()
-            await asyncio.gather(server, return_exceptions=True)
+            await asyncio.wait([server])
             await _drain(emitting, tasks[: len(emitting)])
             for duty, task in zip(duties[len(emitting) :], tasks[len(emitting) :], strict=True):
                 await _drain([duty], [task])
     stopped.cancel()
     for task in (*tasks, server):
         task.cancel()
-    await asyncio.wait([*tasks, server], timeout=CANCEL_SECONDS)
+    ended, _ = await asyncio.wait([*tasks, server], timeout=CANCEL_SECONDS)
+    for task in ended:
+        error = None if task.cancelled() else task.exception()
+        if error is not None and error is not failure:
+            log.error("duty_failed_while_draining", duty=task.get_name(), stack=stack_of(error))
     await runtime.close()
     log.info("service_stopped")
     if failure is not None:
@@ -79,7 +83,8 @@ async def _drain(duties: Sequence[Worker], tasks: Sequence["asyncio.Task[None]"]
     """Tell all, then wait for all: one that waits for an absent dependency must not use up the others' time."""
     for duty in duties:
         await duty.drain()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    if tasks:
+        await asyncio.wait(tasks)  # not gather: cancelled, it would wait for every task to end
 
 
 def run_service(service: Service[R]) -> None:
