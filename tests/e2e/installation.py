@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from local_stack.load.setup import Setup, set_up
 from local_stack.ports import LOOPBACK, free_ports
 from local_stack.services import SERVICES, RunningService, start_service, stop_services
 
+CRM_SECONDS = 30.0
 NAMES = tuple(service.name for service in SERVICES)
 PUBLIC_URL = "https://leads.example.com"
 ENVIRONMENT = {
@@ -99,6 +101,14 @@ class Installation:
             log=self.logs / "crm.log",
             env=os.environ,
         )  # fmt: skip
+        self._wait_for_crm(self.crm)
+
+    def _wait_for_crm(self, crm: Child) -> None:
+        deadline = time.monotonic() + CRM_SECONDS
+        while "http" not in crm.log_tail():  # it prints its address once it listens
+            crm.check_running()
+            assert time.monotonic() < deadline, f"the CRM does not listen; see {crm.log}"
+            time.sleep(0.05)
 
     def read_callbacks(self) -> list[dict[str, Any]]:
         """Return the verified callbacks that the CRM has received: id, digest, body."""

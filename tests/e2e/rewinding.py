@@ -65,7 +65,7 @@ async def publish_again(installation: Installation, events: Sequence[Seen]) -> N
                 event.raw,
                 event.key.encode(),
                 partition=event.partition,
-                headers=event.headers,
+                headers=list(event.headers),
             )
 
 

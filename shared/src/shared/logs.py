@@ -31,12 +31,12 @@ def storable(text: str) -> str:
 
 
 def stack_of(error: BaseException) -> str:
-    """Return where *error* and its causes were raised, without their messages: those may quote personal data."""
+    """Return where *error* and its causes were raised, without messages and values: those may be personal data."""
     lines: list[str] = []
     link: BaseException | None = error
     while link is not None and len(lines) < MOST_LINKS:
-        frames = "".join(traceback.format_tb(link.__traceback__)[-MOST_FRAMES:])
-        lines.append(f"{type(link).__name__}\n{frames}".rstrip())
+        frames = traceback.extract_tb(link.__traceback__)[-MOST_FRAMES:]
+        lines.append("\n".join([type(link).__name__, *(f"{at.filename}:{at.lineno} in {at.name}" for at in frames)]))
         link = link.__cause__ or link.__context__
     return "\ncaused by ".join(lines)
 

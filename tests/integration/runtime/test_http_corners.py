@@ -99,5 +99,5 @@ async def test_log_line_of_a_parked_lead_says_where_and_not_what(toy: Toy) -> No
         with capture_logs() as lines:
             await runtime.processors["toy"].process(arrived(captured("lead-1", "Reyes")))
     [line] = [line for line in lines if line["event"] == "lead_parked"]
-    assert "cannot digest" not in str(line).replace('raise ValueError("cannot digest this")', "")
+    assert "cannot digest" not in str(line)
     assert "on_lead_captured" in line["stack"]

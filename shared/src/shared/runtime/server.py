@@ -96,7 +96,12 @@ class Edge:
             await self._app(scope, limited, observed)
         except Exception as error:
             if status:
-                raise
+                # Nothing can be taken back. Returning unfinished makes the server cut the connection: the client
+                # sees a broken answer instead of a short one.
+                log.error(  # noqa: TRY400 - not the message: it may quote personal data
+                    "answer_broken_off", trace_id=scope["leadrail.trace_id"], stack=stack_of(error)
+                )
+                return
             problem = error if isinstance(error, Problem) else _problem_for(error)
             if problem.status == 500:
                 log.error(  # noqa: TRY400 - not the message: it may quote personal data

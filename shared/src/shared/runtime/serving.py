@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import signal
 from collections.abc import Sequence
 from typing import Any, TypeVar
@@ -90,4 +91,9 @@ async def _drain(duties: Sequence[Worker], tasks: Sequence["asyncio.Task[None]"]
 def run_service(service: Service[R]) -> None:
     """Run *service* in this process until it is told to stop."""
     configure_logs(service.name, service.settings.log_level)
+    # What is loaded by now stays for good; and a batch of 500 events must not be looked through for garbage 700
+    # allocations apart: at the default threshold collection takes 4 to 6 % of a busy service.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
     uvloop.run(serve(service))

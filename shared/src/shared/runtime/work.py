@@ -15,6 +15,12 @@ from shared.kafka import Outgoing
 E = TypeVar("E", bound=Event)
 R = TypeVar("R")
 
+MAX_EVENT_BYTES = 800_000  # a broker's default limit is 1 MiB for the record with its headers
+
+
+class EventTooLarge(ValueError):
+    """Refused while it is only its own lead's problem: once committed, it would block every event behind it."""
+
 
 class Retryable(Exception):
     """Something outside is away. The consumer pauses for *delay* and tries the same batch again; nothing is parked."""
@@ -86,13 +92,17 @@ class UnitOfWork(Generic[R]):
         At least once, ordered per key. ``cause`` is the received event that made it: a redelivery of the cause
         publishes the very same event again instead of deciding anew.
         """
+        payload = encode_event(event)
+        if len(payload) > MAX_EVENT_BYTES:
+            message = f"{event.type} has {len(payload)} bytes, more than the {MAX_EVENT_BYTES} a broker surely takes"
+            raise EventTooLarge(message)
         outgoing = Outgoing(
             id=new_id(),
             type=event.type,
             topic=event.topic,
             key=event.lead_id,
             time=self._now_text,
-            payload=encode_event(event),
+            payload=payload,
             traceparent=cause.traceparent if cause is not None else self.traceparent,
         )
         if cause is None:
