@@ -63,7 +63,9 @@ def _judge_records(promises: Sequence[Promise], evidence: Evidence) -> Iterator[
     decisions: dict[str, dict[str, str]] = defaultdict(dict)
     for event in evidence.events:
         if event.type in STATE_OF:
-            decisions[event.body["origin"]["record_id"]][event.id] = STATE_OF[event.type]
+            is_withdrawn = event.body.get("reason") == "consent_withdrawn"
+            state = "withheld" if is_withdrawn else STATE_OF[event.type]
+            decisions[event.body["origin"]["record_id"]][event.id] = state
     rows = {row["record_id"]: row for row in evidence.records}
     wanted = {promise.record_id for promise in promises if promise.nature == "lead"}
     wanted |= {row["record_id"] for row in evidence.records if row["nature"] == "lead"}

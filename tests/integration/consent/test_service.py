@@ -1,12 +1,9 @@
 """The consent service against a real Postgres: what it lets through, what it remembers, whom it tells."""
 
-from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 
 import pytest
 
-from consent.__main__ import build_service
-from consent.settings import ConsentSettings
 from shared.contracts import ConsentChanged, ConsentSignal, Event, LeadCleared, LeadScored, LeadWithheld
 from shared.ids import new_id
 from shared.testing import ServiceHarness
@@ -19,12 +16,6 @@ GRANT = {
     "notice_version": "2026-01",
     "text_shown": "You may write to me.",
 }
-
-
-@pytest.fixture
-async def consent(create_database: Callable[..., str]) -> AsyncIterator[ServiceHarness]:
-    async with ServiceHarness.start(build_service, ConsentSettings, create_database()) as harness:
-        yield harness
 
 
 def scored(lead_id: str, country: str = "US", **fields: object) -> LeadScored:
@@ -249,7 +240,7 @@ async def test_suppressing_an_address_stops_the_leads_that_have_it(consent: Serv
     lead_id = new_id()
     await consent.feed(scored(lead_id))
     await consent.http.post("/v1/suppressions", json={"email": f"{lead_id}@acme.example", "why": "asked by phone"})
-    [change] = await consent.published()
+    [change] = await consent.fire_due_timers()
     assert isinstance(change, ConsentChanged)
     assert (change.lead_id, change.may_contact) == (lead_id, False)
 

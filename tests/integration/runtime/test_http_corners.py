@@ -28,10 +28,9 @@ async def test_forged_cursor_is_refused(toy: Toy, runtime: Runtime[ToyRepository
     assert answer.json()["errors"][0]["pointer"] == "query:/cursor"
 
 
-@pytest.mark.parametrize("path", ["/v1/parking/toy/lead%00/skip", "/v1/parking?cursor=%00"])
-async def test_nul_in_the_address_is_a_bad_request(toy: Toy, runtime: Runtime[ToyRepository], path: str) -> None:
+async def test_nul_in_the_address_is_a_bad_request(toy: Toy, runtime: Runtime[ToyRepository]) -> None:
     async with toy.http(runtime, "admin") as client:
-        answer = await client.post(path, json={"why": "because"})
+        answer = await client.post("/v1/parking/toy/lead%00/skip", json={"why": "because"})
     assert answer.status_code == 400
     assert answer.headers["content-type"] == "application/problem+json"
 

@@ -109,6 +109,22 @@ async def test_timer_failure_whose_text_no_table_can_hold_is_postponed_like_any_
     assert row["attempts"] == 1
 
 
+async def test_timer_that_failed_for_a_while_is_tried_again_within_the_hour(
+    toy: Toy,
+) -> None:
+    clock = SteppedClock()
+    toy.faults.poison = {"bad"}
+    async with toy.runtime(clock=clock, publisher=RecordingPublisher()) as runtime:
+        async with runtime.work() as work:
+            work.set_timer("reminder", "lead-1", clock.now(), {"name": "bad"})
+        for _ in range(20):
+            await runtime.timers.run_once()
+            clock.advance(hours=1)
+        toy.faults.poison = set()
+        assert await runtime.timers.run_once() == 1
+    assert await toy.seen() == [("lead-1", "bad")]
+
+
 async def test_timer_committed_while_the_loop_looks_for_the_next_one_wakes_it(
     toy: Toy, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -103,7 +103,7 @@ def test_shipped_rule(
 def test_permission_resting_on_time_ends_at_its_instant(
     jurisdiction: str, standing: Standing, channel: str, months: int
 ) -> None:
-    end = ends_at(THEN, months)
+    end = ends_at(THEN, months, jurisdiction)
     before = ask(standing, jurisdiction, channel=channel, at=end - SECOND)
     after = ask(standing, jurisdiction, channel=channel, at=end)
     assert before.is_allowed
@@ -122,7 +122,22 @@ def test_permission_resting_on_time_ends_at_its_instant(
     ],
 )
 def test_months_are_calendar_months(start: datetime, months: int, end: datetime) -> None:
-    assert ends_at(start, months) == end
+    assert ends_at(start, months, "UNKNOWN") == end
+
+
+@pytest.mark.parametrize(
+    ("jurisdiction", "start", "months", "end"),
+    [
+        # 28 February in all of Canada, 1 March in UTC: counted there it would end on 1 September.
+        ("CA", datetime(2026, 3, 1, 2, 0, tzinfo=UTC), 6, datetime(2026, 8, 29, 1, 0, tzinfo=UTC)),
+        ("DE", datetime(2026, 1, 31, 22, 30, tzinfo=UTC), 3, datetime(2026, 4, 30, 21, 30, tzinfo=UTC)),
+        ("UK", datetime(2026, 3, 28, 12, 0, tzinfo=UTC), 6, datetime(2026, 9, 28, 11, 0, tzinfo=UTC)),
+    ],
+)
+def test_months_are_counted_on_the_calendar_of_the_place_and_the_earliest_end_counts(
+    jurisdiction: str, start: datetime, months: int, end: datetime
+) -> None:
+    assert ends_at(start, months, jurisdiction) == end
 
 
 @pytest.mark.parametrize("jurisdiction", ["DE", "EEA", "UK", "CA", "US", "US-CA", "UNKNOWN"])
@@ -232,3 +247,8 @@ def test_inquiry_from_nowhere_we_know_is_no_permission() -> None:
 @pytest.mark.parametrize("method", ["preticked", "pre_ticked", "web_form_pre-ticked"])
 def test_pre_ticked_box_proves_nothing(method: str) -> None:
     assert ask(fold(NOBODY, [said(method=method)]), "EEA").reason == "no_proof_of_consent"
+
+
+def test_grant_that_lifted_a_withdrawal_lifts_it_no_more_once_it_is_refused() -> None:
+    taken_back = [said("withdrawn"), said(at=THEN + SECOND), said("refused", at=THEN + 2 * SECOND)]
+    assert ask(fold(NOBODY, taken_back), "US", at=THEN + 3 * SECOND).reason == "withdrawn"

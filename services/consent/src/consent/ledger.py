@@ -97,6 +97,19 @@ def activity_row(event: ActivityRecorded, now: datetime) -> LedgerRow | None:
             return None
 
 
+def stopped_channels(row: LedgerRow) -> tuple[str, ...]:
+    """Return the channels whose addresses an unsubscribe, complaint or bounce puts on the suppression list.
+
+    Only a "no" to all direct marketing closes an address for everybody who has it. An objection is absolute; a
+    withdrawal closes no more than the person's mailbox (a number may be a whole company's).
+    """
+    if row.state == "stop_mail":
+        return ("email",)
+    if not {"sales_contact", "marketing"} <= set(row.purposes):
+        return ()
+    return row.channels if row.state == "objected" else tuple(one for one in row.channels if one == "email")
+
+
 def ledger_row(row: Mapping[str, Any]) -> LedgerRow:
     """Return the row of the ledger that a database row holds."""
     values = {name: row[name] for name in LedgerRow.__struct_fields__}
@@ -125,7 +138,7 @@ def take_in(standing: Standing, rows: Sequence[LedgerRow]) -> Standing:
     """Return *standing* after *rows*."""
     for row in rows:
         match row.state:
-            case "inquiry" | "purchase" | "stop_mail":
+            case "inquiry" | "purchase" | "stop_mail" | "stop_phone":
                 standing = relate(standing, row.state, Mark(row.happened_at, row.known_at, row.record_id))
             case "given" | "refused" | "withdrawn" | "objected":
                 standing = fold(standing, [_statement(row, row.state)])

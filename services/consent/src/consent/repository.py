@@ -1,6 +1,6 @@
 """The consent ledger, standings, decisions and suppressions in Postgres: set-based, one statement per step."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -18,7 +18,9 @@ from shared.contracts import LeadScored
 from shared.db import Record, Sql
 from shared.documents import DocumentStore, LiveDocument
 
-_LOCK_SPACE: Final = 0xC0A5  # advisory locks are per database: a space of our own, beside other services'
+# Advisory locks are per database: spaces of our own, beside other services'.
+_LOCK_SPACE: Final = 0xC0A5
+_ADDRESS_SPACE: Final = 0xC0A6
 
 _SCORED = msgspec.json.Decoder(LeadScored)
 _STANDING = msgspec.msgpack.Decoder(Standing)
@@ -27,6 +29,10 @@ _TO_JSON = msgspec.json.Encoder().encode
 _TO_MSGPACK = msgspec.msgpack.Encoder().encode
 
 _LOCK = "SELECT pg_advisory_xact_lock($1, key) FROM unnest($2::int[]) AS keys (key)"
+_LOCK_WITH_ADDRESSES = """
+    SELECT pg_advisory_xact_lock($1, key) FROM unnest($2::int[]) AS keys (key)
+    UNION ALL SELECT pg_advisory_xact_lock_shared($3, key) FROM unnest($4::int[]) AS keys (key)
+"""
 _TRY_LOCK = "SELECT key FROM unnest($2::int[]) AS keys (key) WHERE pg_try_advisory_xact_lock($1, key)"
 _LOAD = """
     SELECT lead_id::text, standing, scored, is_cleared FROM lead_consent WHERE lead_id = ANY($1::uuid[])
@@ -44,6 +50,7 @@ _ADD_EVENTS = """
 """
 _SAVE = """
     WITH
+    -- whose address it is
     addresses AS (
         INSERT INTO lead_address (address_hash, lead_id)
         SELECT * FROM unnest($11::bytea[], $12::uuid[]) ON CONFLICT DO NOTHING
@@ -85,6 +92,29 @@ class LeadState:
     decision: LeadDecision | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Suppressed:
+    """What the suppression list says of some addresses: by hash, the closed channels and since when."""
+
+    by_hash: dict[bytes, tuple[frozenset[str], datetime]]
+
+    def channels(self, hashes: Iterable[bytes], *, at: datetime | None = None) -> frozenset[str]:
+        """Return the channels closed for a person with the addresses *hashes*; with *at*, those closed by then."""
+        found = (self.by_hash[digest] for digest in hashes if digest in self.by_hash)
+        return frozenset[str]().union(*(channels for channels, since in found if at is None or since <= at))
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """Everything a lead ever said."""
+
+    rows: list[LedgerRow]
+
+    def standing(self, at: datetime) -> Standing:
+        """Return where the lead stood at *at*: what it had said by then."""
+        return take_in(Standing(), [row for row in self.rows if row.happened_at <= at])
+
+
 class ConsentRepository:
     """Everything consent stores. Built per transaction; reads and writes only inside it."""
 
@@ -98,13 +128,17 @@ class ConsentRepository:
         """The rule table in force, and its version."""
         return self._tables.live
 
-    async def lock_leads(self, lead_ids: Sequence[str]) -> None:
+    async def lock_leads(self, lead_ids: Sequence[str], hashes: Iterable[bytes] = ()) -> None:
         """Wait until no other transaction decides about these leads, and keep it so until this one ends.
 
         Two topics, a timer and the API can speak of one lead at once, in two processes. Without the lock a withdrawal
         could be folded into a standing that another transaction is about to overwrite: the "no" would be lost.
+        Nor can an address of *hashes* be suppressed until then: who decides without seeing the suppression has
+        written down whose address it is before `find_leads_at` looks for them.
         """
-        await self._sql.execute(_LOCK, _LOCK_SPACE, sorted({_lock_key(lead_id) for lead_id in lead_ids}))
+        leads = sorted({_lock_key(lead_id) for lead_id in lead_ids})
+        addresses = sorted({_address_key(digest) for digest in hashes})
+        await self._sql.execute(_LOCK_WITH_ADDRESSES, _LOCK_SPACE, leads, _ADDRESS_SPACE, addresses)
 
     async def try_lock_leads(self, lead_ids: Sequence[str]) -> set[str]:
         """Like `lock_leads` for those that are free; return them. Never waits.
@@ -132,14 +166,15 @@ class ConsentRepository:
             states.setdefault(lead_id, LeadState(lead_id, Standing(), None, is_cleared=False))
         return states
 
-    async def find_suppressed(self, hashes: Sequence[bytes]) -> dict[bytes, frozenset[str]]:
-        """Return the suppressed channels of those of *hashes* that are on the list."""
-        if not hashes:
-            return {}
+    async def find_suppressed(self, hashes: Iterable[bytes]) -> Suppressed:
+        """Return what is on the list of the addresses *hashes*."""
+        wanted = sorted(set(hashes))
+        if not wanted:
+            return Suppressed({})
         rows = await self._sql.fetch(
-            "SELECT address_hash, channels FROM suppression WHERE address_hash = ANY($1::bytea[])", list(hashes)
+            "SELECT address_hash, channels, added_at FROM suppression WHERE address_hash = ANY($1::bytea[])", wanted
         )
-        return {row["address_hash"]: frozenset(row["channels"]) for row in rows}
+        return Suppressed({row["address_hash"]: (frozenset(row["channels"]), row["added_at"]) for row in rows})
 
     async def add_events(self, rows: Sequence[LedgerRow]) -> None:
         """Append to the ledger; a row that is there already (the same record_id) stays as it is."""
@@ -201,19 +236,22 @@ class ConsentRepository:
             found.setdefault(row["address_hash"], []).append(row["lead_id"])
         return found
 
-    async def standing_at(self, lead_id: str, at: datetime) -> Standing:
-        """Return where a lead stood at *at*: everything it had said by then."""
-        rows = await self._sql.fetch(
-            "SELECT *, lead_id::text AS lead_id FROM consent_event WHERE lead_id = $1 AND happened_at <= $2",
-            lead_id,
-            at,
-        )
-        return take_in(Standing(), [ledger_row(dict(row)) for row in rows])
+    async def load_ledgers(self, lead_ids: Sequence[str]) -> dict[str, Ledger]:
+        """Return everything these leads ever said."""
+        ledgers = {lead_id: Ledger([]) for lead_id in lead_ids}
+        if not ledgers:
+            return ledgers
+        for row in await self._sql.fetch(
+            "SELECT *, lead_id::text AS lead_id FROM consent_event WHERE lead_id = ANY($1::uuid[])", list(ledgers)
+        ):
+            ledgers[row["lead_id"]].rows.append(ledger_row(dict(row)))
+        return ledgers
 
     async def suppress(self, rows: Sequence[tuple[bytes, Sequence[str], str]], now: datetime, actor: str) -> None:
         """Put (hash, channels, reason) on the list; channels of a known address are added to."""
         if not rows:
             return
+        await self._sql.execute(_LOCK, _ADDRESS_SPACE, sorted({_address_key(digest) for digest, _, _ in rows}))
         by_hash: dict[bytes, tuple[set[str], str]] = {}
         for address_hash, channels, reason in rows:
             by_hash.setdefault(address_hash, (set(), reason))[0].update(channels)
@@ -243,20 +281,25 @@ class ConsentRepository:
         count: int = await self._sql.fetchval("SELECT count(*) FROM suppression")
         return count
 
-    async def list_events(self, lead_id: str, limit: int) -> list[Record]:
-        """Return a lead's ledger, newest first."""
+    async def list_events(self, lead_id: str, limit: int, *, at: datetime | None = None) -> list[Record]:
+        """Return a lead's ledger, newest first; with *at*, what had been said by then."""
         statement = (
             select(consent_event)
             .where(consent_event.c.lead_id == lead_id)
             .order_by(consent_event.c.happened_at.desc(), consent_event.c.known_at.desc(), consent_event.c.record_id)
             .limit(limit)
         )
+        if at is not None:
+            statement = statement.where(consent_event.c.happened_at <= at)
         return await self._sql.select(statement)
 
-    async def find_latest_decision(self, lead_id: str) -> LeadDecision | None:
-        """Return the last decision about a lead, with its inputs."""
+    async def find_latest_decision(self, lead_id: str, *, at: datetime | None = None) -> LeadDecision | None:
+        """Return the last decision about a lead, with its inputs; with *at*, the last one by then."""
         packed = await self._sql.fetchval(
-            "SELECT decision FROM consent_decision WHERE lead_id = $1 ORDER BY decision_id DESC LIMIT 1", lead_id
+            "SELECT decision FROM consent_decision WHERE lead_id = $1 AND ($2::timestamptz IS NULL OR decided_at <= $2)"
+            " ORDER BY decision_id DESC LIMIT 1",
+            lead_id,
+            at,
         )
         return _DECISION.decode(packed) if packed else None
 
@@ -273,3 +316,7 @@ class ConsentRepository:
 def _lock_key(lead_id: str) -> int:
     """Return a signed 32-bit number from the random end of a UUID. Leads that share one only wait for each other."""
     return int(lead_id[-8:], 16) - (1 << 31)
+
+
+def _address_key(digest: bytes) -> int:
+    return int.from_bytes(digest[:4], "big", signed=True)

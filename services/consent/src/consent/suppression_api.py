@@ -7,8 +7,8 @@ from fastapi import APIRouter, Body, Path
 
 from consent import metrics
 from consent.domain.suppression import AddressKind, hash_address
-from consent.handlers import Work, decide_again, lost
 from consent.repository import ConsentRepository
+from consent.stopping import stop_addresses
 from consent.views import Release, SuppressionRequest, SuppressionView
 from shared.http import Cursor, Limit, Page, Principal, Problem, decode_cursor, encode_cursor, require_scope
 from shared.runtime import Runtime
@@ -22,11 +22,10 @@ def add_suppression_routes(router: APIRouter, runtime: Runtime[ConsentRepository
 
     @router.post("/v1/suppressions", status_code=201)
     async def suppress(body: SuppressionRequest, principal: Writer) -> SuppressionView:
-        """Put an address on the list. Effective with the next decision; the address itself is not kept."""
+        """Put an address on the list, effective at once: assignments end. The address itself is not kept."""
         async with runtime.work() as work:
             digest = _digest(body, work.repo.pepper)
-            await work.repo.suppress([(digest, body.channels, body.why)], work.now, principal.client_id)
-            await _stop_leads(work, digest)
+            await stop_addresses(work, [(digest, body.channels, body.why)], principal.client_id)
             work.audit(
                 actor=principal.client_id,
                 action="suppression.added",
@@ -64,19 +63,6 @@ def add_suppression_routes(router: APIRouter, runtime: Runtime[ConsentRepository
         ]
         more = encode_cursor(items[-1].added_at.isoformat(), items[-1].address_hash) if len(rows) > limit else None
         return Page(items=items, next_cursor=more)
-
-
-async def _stop_leads(work: Work, digest: bytes) -> None:
-    """Decide anew about the leads with this address, and have routing stop those that lost every channel."""
-    lead_ids = (await work.repo.find_leads_at([digest])).get(digest, [])
-    await work.repo.lock_leads(lead_ids)
-    states = await work.repo.load_states(lead_ids)
-    was_cleared = {state.lead_id: state.is_cleared for state in states.values()}
-    decisions = await decide_again(work, states.values())
-    for state in states.values():
-        if was_cleared[state.lead_id] and not state.is_cleared and state.decision is not None:
-            work.emit(lost(state, state.decision))
-    await work.repo.save(list(states.values()), decisions, work.now)
 
 
 def _digest(body: SuppressionRequest, pepper: bytes) -> bytes:

@@ -100,9 +100,11 @@ class LedgerEntry(BaseModel):
 
 
 class LeadConsentView(BaseModel):
-    """Where a lead stands: may sales contact it now, the last decision with its trace, and the ledger, newest first."""
+    """Where a lead stands at an instant: may sales contact it, the last decision with its trace, and the ledger, newest
+    first."""
 
     lead_id: str
+    at: datetime
     may_contact: bool
     now: list[ChannelView]
     last_decision: DecisionView | None

@@ -23,7 +23,10 @@ def build_service(settings: IngestSettings) -> Service[IngestRepository]:
         settings=settings,
         repository=IngestRepository,
         metadata=tables.METADATA,
-        consumers=(Consumer("ingest-enrich", enricher.handlers), Consumer("ingest-ledger", LEDGER_HANDLERS)),
+        consumers=(
+            Consumer("ingest-enrich", enricher.handlers),
+            Consumer("ingest-ledger", LEDGER_HANDLERS, rest=timedelta(milliseconds=50)),
+        ),
         build_router=build_router,
         build_fast_routes=build_fast_routes,
         workers=(

@@ -1,5 +1,7 @@
 """Composition root: settings, wiring, run."""
 
+from datetime import timedelta
+
 from shared.runtime import Consumer, Service, run_service
 from sla_monitor import tables
 from sla_monitor.api import build_router
@@ -18,7 +20,7 @@ def build_service(settings: SlaMonitorSettings) -> Service[SlaRepository]:
         settings=settings,
         repository=lambda sql: SlaRepository(sql, policies),
         metadata=tables.METADATA,
-        consumers=(Consumer("sla-monitor", HANDLERS),),
+        consumers=(Consumer("sla-monitor", HANDLERS, rest=timedelta(milliseconds=50)),),
         timers=TIMERS,
         documents=(policies,),
         build_router=build_router,

@@ -131,8 +131,11 @@ class ConsumerLoop(Generic[R]):
 
         One event alone is followed at once (latency when idle), and so is a full batch (there is a backlog).
         """
+        rest = self._spec.rest.total_seconds()
         if 1 < events < self._settings.batch_size:
-            await asyncio.sleep(min(max(2 * seconds, self._settings.poll_pace_ms / 1000), LONGEST_PACE_SECONDS))
+            rest = max(rest, min(max(2 * seconds, self._settings.poll_pace_ms / 1000), LONGEST_PACE_SECONDS))
+        if rest and events < self._settings.batch_size:
+            await asyncio.sleep(rest)
 
     async def _handle(self, records: Sequence[ConsumerRecord]) -> None:
         started = time.monotonic()

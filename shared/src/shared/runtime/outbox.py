@@ -152,6 +152,8 @@ class OutboxRelay:
         self._owner = owner
         self._clock = clock
         self._anchor: Any = None
+        # How long the search takes: it reads all that waits, and after a day without Kafka that is millions of rows.
+        self._search_seconds = 0.0
         self._is_leader = False
         self._stopping = asyncio.Event()
 
@@ -181,7 +183,7 @@ class OutboxRelay:
                 if not (is_dependency_failure(error) or isinstance(error, PublishFailed)):
                     raise
             with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), RELAY_EVERY_SECONDS)
+                await asyncio.wait_for(self._stopping.wait(), max(RELAY_EVERY_SECONDS, 10 * self._search_seconds))
 
     async def drain(self) -> None:
         """Let `run` return."""
@@ -190,11 +192,11 @@ class OutboxRelay:
     async def run_once(self) -> int:
         """Publish the leftovers of dead processes; return how many."""
         await self._keep_anchor()
+        started = time.monotonic()
         async with self._database.connection() as sql:
             await self._observe(sql)
-            if not self._is_leader:
-                return 0
-            rows = await sql.fetch(_DEAD_LEFTOVERS, OWNER_LOCK_CLASS, PUBLISH_MOST)
+            rows = await sql.fetch(_DEAD_LEFTOVERS, OWNER_LOCK_CLASS, PUBLISH_MOST) if self._is_leader else []
+        self._search_seconds = time.monotonic() - started
         if rows:
             await self._publish(rows)
         return len(rows)
@@ -221,7 +223,8 @@ class OutboxRelay:
 
     async def _observe(self, sql: Sql) -> None:
         row = await sql.fetchrow(
-            "SELECT count(*) AS depth, min(id::text) AS oldest FROM (SELECT id FROM outbox LIMIT 100000) q"
+            "SELECT (SELECT count(*) FROM (SELECT FROM outbox LIMIT 100000) AS counted) AS depth,"
+            " (SELECT id::text FROM outbox ORDER BY id LIMIT 1) AS oldest"
         )
         assert row is not None
         metrics.OUTBOX_DEPTH.set(row["depth"])

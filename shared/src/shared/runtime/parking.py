@@ -3,13 +3,14 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from shared.contracts import LeadParked
+from shared.contracts import LeadParked, LeadReleased
 from shared.db import Record, Sql
 from shared.logs import storable
 from shared.runtime.envelope import Arrived
 from shared.runtime.work import Effects, UnitOfWork
 
 MAX_ERROR = 500
+WAITS = "waits behind an earlier event"
 
 _INSERT = """
     INSERT INTO parked (consumer, key, event_id, type, topic, partition, "offset", time, payload, traceparent, error,
@@ -83,7 +84,7 @@ async def save_parked(sql: Sql, consumer: str, items: Sequence[Arrived], error: 
         [item.received.time for item in items],
         [item.payload for item in items],
         [item.received.traceparent for item in items],
-        [storable(error)[:MAX_ERROR]] + ["waits behind an earlier event"] * (len(items) - 1),
+        [storable(error)[:MAX_ERROR]] + [WAITS] * (len(items) - 1),
     )
 
 
@@ -98,6 +99,13 @@ def announce_parked(effects: Effects, consumer: str, item: Arrived, error: str, 
             error=error.split(":", maxsplit=1)[0],
         )
     )
+
+
+def announce_waiting(effects: Effects, consumer: str, items: Sequence[Arrived], now: datetime) -> None:
+    """Tell the ledger that more of a parked lead waits. Not of announcements: they would announce themselves for ever."""
+    news = [item for item in items if not isinstance(item.received.event, LeadParked | LeadReleased)]
+    if news:
+        announce_parked(effects, consumer, news[0], WAITS, now)
 
 
 async def list_events_of(sql: Sql, consumer: str, key: str) -> list[Record]:

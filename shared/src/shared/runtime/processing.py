@@ -137,9 +137,14 @@ class BatchProcessor(Generic[R]):
 
     async def _handle_key(self, key: str, items: Sequence[Arrived]) -> Outcome:
         if key in self.parked:
+            now, effects = self._clock.now(), Effects()
             async with self._database.transaction() as sql:
                 if await parking.list_parked_keys(sql, self._consumer.name, [key]):
-                    return await self._park_behind(sql, items)
+                    behind = await self._park_behind(sql, items)
+                    # A submission that comes while its lead waits is not in flight: the ledger must hear of it, too.
+                    parking.announce_waiting(effects, self._consumer.name, items, now)
+                    await save_effects(sql, self._owner, now, effects)
+                    return Outcome(behind.caused, effects.emitted)
             self.parked.discard([key])
         caused: list[Outgoing] = []
         from_outbox: list[Outgoing] = []
@@ -204,9 +209,7 @@ class BatchProcessor(Generic[R]):
         known = await inbox.find_emitted(sql, self._consumer.name, [item.received.id for item in items])
         waiting = [item for item in items if item.received.id not in known]
         if waiting:
-            await parking.save_parked(
-                sql, self._consumer.name, waiting, "waits behind an earlier event", self._clock.now()
-            )
+            await parking.save_parked(sql, self._consumer.name, waiting, parking.WAITS, self._clock.now())
             metrics.PARKED.labels(self._consumer.name).inc(len(waiting))
         return Outcome([out for item in items for out in known.get(item.received.id, ())], [])
 

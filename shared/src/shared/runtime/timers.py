@@ -23,7 +23,7 @@ log = structlog.get_logger(module=__name__)
 
 CLAIM_MOST = 200
 LONGEST_SLEEP_SECONDS = 1.0  # rows of other processes are seen this late at the latest; our own wake us at once
-MAX_ATTEMPTS = 5
+MOST_DOUBLINGS = 10  # a failing timer is tried again at least every 17 minutes: the bug may be fixed by then
 
 # The claim deletes; a rollback (crash, failing handler) brings the timer back. SKIP LOCKED: replicas share the work.
 _CLAIM = """
@@ -128,9 +128,7 @@ class TimerLoop(Generic[R]):
         metrics.TIMERS_FAILED.labels(kind).inc()
         async with self._database.transaction() as sql:
             attempts = await sql.fetchval("SELECT attempts FROM timer WHERE kind = $1 AND key = $2", kind, key)
-            delay = (
-                timedelta(seconds=2 ** min(attempts or 0, 12)) if (attempts or 0) < MAX_ATTEMPTS else timedelta(days=1)
-            )
+            delay = timedelta(seconds=2 ** min(attempts or 0, MOST_DOUBLINGS))
             await sql.execute(_POSTPONE, kind, key, now + delay, storable(f"{type(error).__name__}: {error}")[:500])
         log.error(
             "timer_failed", kind=kind, attempts=(attempts or 0) + 1, error=type(error).__name__, stack=stack_of(error)

@@ -147,11 +147,13 @@ class Consumer(Generic[R]):
 
     ``wanted``: per event type, which events concern this consumer at all, by a pure look at the event. The others are
     passed over without a trace; at three clock changes per lead that saves three inbox rows.
+    ``rest``: shortest pause between batches, for a consumer that no lead waits for: a batch of one costs 1 ms of CPU.
     """
 
     name: str
     handlers: Handlers[R]
     wanted: Mapping[type[Event], Callable[[Any], bool]] = field(default_factory=dict)
+    rest: timedelta = timedelta(0)
 
     @property
     def topics(self) -> tuple[str, ...]:

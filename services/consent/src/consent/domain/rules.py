@@ -1,10 +1,13 @@
 """The rule table: for whom, on which channel, for which purpose a rule speaks, and what it asks for."""
 
-from datetime import datetime
+from calendar import monthrange
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Literal
 
 import msgspec
-from dateutil.relativedelta import relativedelta
+
+from consent.domain.jurisdictions import TIME_ZONES
 
 Basis = Literal["consent", "double_opt_in", "relation", "opt_out", "none_needed"]
 """What a rule asks for: a proved grant; a confirmed one; that the person asked or bought not too long ago; only that
@@ -53,6 +56,19 @@ class RuleTable(msgspec.Struct, frozen=True, kw_only=True):
         return found
 
 
-def ends_at(start: datetime, months: int) -> datetime:
-    """Return the instant *months* calendar months after *start*; a day that month lacks is its last day."""
-    return start + relativedelta(months=months)
+@lru_cache(maxsize=4096)  # 40 µs on the seven clocks of Canada; a lead asks six times, the other five cost 0.3
+def ends_at(start: datetime, months: int, jurisdiction: str) -> datetime:
+    """Return the instant *months* calendar months after *start*; a day that month lacks is its last day.
+
+    The calendar is the person's. Where a jurisdiction has several time zones one instant lies on two dates, and at a
+    month's end the period ends up to three days apart: the earliest counts, for we do not know the person's zone.
+    """
+    return min(
+        _add_months(start.astimezone(zone), months).astimezone(UTC) for zone in TIME_ZONES.get(jurisdiction, (UTC,))
+    )
+
+
+def _add_months(instant: datetime, months: int) -> datetime:
+    years, month = divmod(instant.month - 1 + months, 12)
+    year, month = instant.year + years, month + 1
+    return instant.replace(year=year, month=month, day=min(instant.day, monthrange(year, month)[1]), fold=0)

@@ -15,8 +15,10 @@ PURPOSES: Final = get_args(Purpose)
 CHANNELS: Final = get_args(Channel)
 
 State = Literal["given", "refused", "withdrawn", "objected"]
-Relation = Literal["inquiry", "purchase", "stop_mail"]
-"""What makes a person more than an address: they asked us something, they bought from us, mail to them must stop."""
+NOES: Final = ("refused", "withdrawn", "objected")
+Relation = Literal["inquiry", "purchase", "stop_mail", "stop_phone"]
+"""What makes a person more than an address: they asked us something, they bought from us; or the address itself must
+stop, wherever it turns up (mail came back, an unsubscribe, an objection)."""
 
 
 class Statement(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,8 +39,12 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def has_proof(self) -> bool:
         """Tell whether a grant counts in the EEA: which notice, by which method (a pre-ticked box is none), when."""
-        is_ticked_by_person = "preticked" not in self.method.replace("_", "").replace("-", "").lower()
-        return bool(self.notice_version and self.method and is_ticked_by_person)
+        return bool(self.notice_version and self.method) and not is_preticked(self.method)
+
+
+def is_preticked(method: str) -> bool:
+    """Tell whether a method says that the box was ticked for the person (CJEU C-673/17: no consent)."""
+    return "preticked" in method.replace("_", "").replace("-", "").lower()
 
 
 class Mark(msgspec.Struct, frozen=True, array_like=True):
@@ -63,6 +69,14 @@ class Standing(msgspec.Struct, frozen=True, array_like=True):
     def latest(self, kind: str, purpose: str, channel: str) -> Mark | None:
         """Return the latest mark of *kind* (given, proved, confirmed, refused, withdrawn, objected)."""
         return self.marks.get(f"{kind}/{purpose}/{channel}")
+
+    def uncancelled(self, kind: str, purpose: str, channel: str) -> Mark | None:
+        """Return the latest grant of *kind*, unless a "no" of any kind came at the same instant or later."""
+        grant = self.latest(kind, purpose, channel)
+        noes = (self.latest(no, purpose, channel) for no in NOES)
+        if grant is None or any(no is not None and no.happened_at >= grant.happened_at for no in noes):
+            return None
+        return grant
 
 
 def fold(standing: Standing, statements: Iterable[Statement]) -> Standing:

@@ -9,6 +9,7 @@ from consent.domain.decide import Decision, Question, decide
 from consent.domain.jurisdictions import jurisdiction_of
 from consent.domain.rules import RuleTable
 from consent.domain.statements import CHANNELS, Standing
+from consent.domain.suppression import is_address
 from shared.contracts import ConsentVerdict, Facts, Lead
 
 SALES_CONTACT: Final = "sales_contact"
@@ -70,10 +71,11 @@ def decide_lead(  # noqa: PLR0913 - the inputs of a decision, each of them store
 ) -> LeadDecision:
     """Return the decision about *lead* for *purpose* on every channel at *at*."""
     jurisdiction = jurisdiction_of(lead.country, lead.region)
-    addresses = {"email": lead.email, "phone": lead.phone, "sms": lead.phone}
+    has_email, has_phone = is_address("email", lead.email), is_address("phone", lead.phone)
+    has_address = {"email": has_email, "phone": has_phone, "sms": has_phone}
     channels = {}
     for channel in CHANNELS:
-        if addresses[channel] is None:
+        if not has_address[channel]:
             channels[channel] = Decision(
                 is_allowed=False, rule_id="DEFAULT-DENY", reason="no_address", jurisdiction=jurisdiction
             )

@@ -61,4 +61,6 @@ def differences(counted: Mapping[str, int], recounted: Mapping[str, int]) -> dic
 
 def state_after(event: Terminal) -> str:
     """Return the state that *event* puts its record in."""
+    if isinstance(event, LeadUnassigned) and event.reason == "consent_withdrawn":
+        return "withheld"  # not in a queue where somebody would pick it up and call
     return _STATE_BY_EVENT[type(event)]

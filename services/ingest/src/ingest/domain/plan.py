@@ -198,7 +198,7 @@ class _Planner:
                 return _Fate("ignored", "ignored", "person_unknown")
             return _Fate("quarantined", "quarantined", "contact_unusable" if record.lead.email else "no_contact")
         if person[1]:
-            return _captured(arrival, numbered, person, record.lead, record.touch, (), (record.kind,))
+            return _captured(arrival, numbered, person, record.lead, record.touch, _noes_of(record), (record.kind,))
         return _recorded(arrival, numbered, person[0], record.kind, record.occurred_at, record.detail, record.touch)
 
     def _fate_of_consent(self, arrival: Arrival, numbered: Numbered, record: ConsentRecord) -> _Fate:
@@ -278,6 +278,22 @@ def _origin(arrival: Arrival, numbered: Numbered, touch: Touch, *, is_new_lead: 
         received_at=arrival.received_at,
         is_new_lead=is_new_lead,
         touch=touch,
+    )
+
+
+def _noes_of(record: ActivityRecord) -> tuple[ConsentSignal, ...]:
+    """Return the "no" in an activity of somebody new: consent must hear it with the lead, before any decision."""
+    if record.kind not in {"unsubscribe", "complaint"}:
+        return ()
+    is_complaint = record.kind == "complaint"
+    return (
+        ConsentSignal(
+            state="objected" if is_complaint else "withdrawn",
+            purposes=() if is_complaint else ("marketing", "sales_contact"),
+            channels=("email",),
+            at=record.occurred_at,
+            method=record.kind,
+        ),
     )
 
 
