@@ -8,6 +8,7 @@ import asyncio
 import ssl
 import zlib
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any, Protocol
 
 import msgspec
@@ -76,8 +77,13 @@ def client_options(settings: ServiceSettings) -> dict[str, Any]:
     return options
 
 
-def make_consumer(settings: ServiceSettings, group: str) -> AIOKafkaConsumer:
-    """Return a consumer that commits only when told to and starts a new group at the beginning."""
+def make_consumer(settings: ServiceSettings, group: str, *, rest: timedelta = timedelta(0)) -> AIOKafkaConsumer:
+    """Return a consumer that commits only when told to and starts a new group at the beginning.
+
+    With *rest* the broker answers at most that often, instead of at every record: it is a third of its work at 100
+    leads/s.
+    """
+    seldom = {"fetch_min_bytes": 64 * 1024, "fetch_max_wait_ms": int(rest / timedelta(milliseconds=1))}
     return AIOKafkaConsumer(
         group_id=settings.kafka_topic_prefix + group,
         enable_auto_commit=False,
@@ -86,7 +92,7 @@ def make_consumer(settings: ServiceSettings, group: str) -> AIOKafkaConsumer:
         session_timeout_ms=6_000,  # a killed process gives its partitions up in 6 s; the broker allows no less
         heartbeat_interval_ms=1_500,
         max_poll_interval_ms=600_000,  # a dependency may be away for minutes while we hold a batch
-        fetch_max_wait_ms=500,
+        **(seldom if rest else {"fetch_max_wait_ms": 500}),
         max_partition_fetch_bytes=2 * 1024 * 1024,
         **client_options(settings),
     )

@@ -25,10 +25,11 @@ R = TypeVar("R")
 log = structlog.get_logger(module=__name__)
 
 IDLE_POLL_MS = 500
+FULL_PACE_EVENTS = 32  # at 100 leads/s a batch holds one to three events: resting then only adds up over five hops
 LONGEST_PACE_SECONDS = 0.03  # five hops at most add 150 ms under load, and nothing when idle
 # The inbox makes redelivery harmless, so offsets need not be committed per batch: at 100 leads/s that would be the
 # most frequent request the broker gets. A crash redelivers at most this much.
-COMMIT_EVERY_SECONDS = 0.25
+COMMIT_EVERY_SECONDS = 1.0
 # aiokafka retries without end and polls an absent broker in silence: what it is asked to do is bounded here, and an
 # idle consumer asks now and then whether the broker is there at all.
 COMMIT_SECONDS = 5.0
@@ -98,7 +99,7 @@ class ConsumerLoop(Generic[R]):
             await asyncio.wait_for(self._stopping.wait(), delay.total_seconds())
 
     async def _consume(self) -> None:
-        self._kafka = kafka = make_consumer(self._settings, self._spec.name)
+        self._kafka = kafka = make_consumer(self._settings, self._spec.name, rest=self._spec.rest)
         await kafka.start()
         topics = [self._settings.kafka_topic_prefix + topic for topic in self._spec.topics]
         await self._until_created(kafka, topics)
@@ -127,14 +128,15 @@ class ConsumerLoop(Generic[R]):
         await self._commit_offsets()
 
     async def _pace(self, events: int, seconds: float) -> None:
-        """Rest twice as long as the batch took, so that the next one is larger: per event that costs a fraction.
+        """Rest up to twice as long as the batch took, so that the next one is larger: per event that costs a fraction.
 
-        One event alone is followed at once (latency when idle), and so is a full batch (there is a backlog).
+        A few events are followed at once (latency when idle), and so is a full batch (there is a backlog).
         """
-        rest = self._spec.rest.total_seconds()
-        if 1 < events < self._settings.batch_size:
-            rest = max(rest, min(max(2 * seconds, self._settings.poll_pace_ms / 1000), LONGEST_PACE_SECONDS))
-        if rest and events < self._settings.batch_size:
+        if events >= self._settings.batch_size:
+            return
+        rest = min(2 * seconds, LONGEST_PACE_SECONDS) * min(1.0, events / FULL_PACE_EVENTS)
+        rest = max(rest, self._spec.rest.total_seconds())
+        if rest > self._settings.poll_pace_ms / 1000:
             await asyncio.sleep(rest)
 
     async def _handle(self, records: Sequence[ConsumerRecord]) -> None:

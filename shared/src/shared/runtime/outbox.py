@@ -27,6 +27,7 @@ MEMORY_LIMIT = 20_000  # about 25 MB of events; beyond that they wait in the tab
 PUBLISH_MOST = 1_000
 RELAY_EVERY_SECONDS = 1.0
 SWEEP_EVERY_SECONDS = 5.0
+FORGET_EVERY_SECONDS = 0.25
 
 _DECODER = msgspec.msgpack.Decoder(Outgoing)
 _DELETE = "DELETE FROM outbox WHERE id = ANY($1::uuid[])"
@@ -60,6 +61,8 @@ class OutboxPublisher:
         self._stopping = False
         self._failures = 0
         self._swept_at = 0.0
+        self._done: list[str] = []
+        self._forgot_at = 0.0
 
     def add(self, events: Sequence[Outgoing]) -> None:
         """Take over events whose transaction has committed. Never blocks and never fails: the rows are in the table."""
@@ -79,8 +82,9 @@ class OutboxPublisher:
                     await asyncio.wait_for(self._wake.wait(), 1.0)
                 self._wake.clear()
                 self._sweep_now_and_then()
-            if not await self.run_once() and self._stopping:
+            if not await self._step(FORGET_EVERY_SECONDS) and self._stopping:
                 return  # leftovers stay in the table: the leader of the living publishes them
+        await self._step(0)
 
     async def drain(self) -> None:
         """Publish what is queued and let `run` return."""
@@ -88,7 +92,10 @@ class OutboxPublisher:
         self._wake.set()
 
     async def run_once(self) -> bool:
-        """Publish one batch; return whether nothing went wrong."""
+        """Publish one batch and delete its rows; return whether nothing went wrong."""
+        return await self._step(0)
+
+    async def _step(self, forget_every: float) -> bool:
         try:
             if self._queue:
                 batch = [self._queue[index] for index in range(min(PUBLISH_MOST, len(self._queue)))]
@@ -97,6 +104,8 @@ class OutboxPublisher:
                     self._queue.popleft()
             elif self._is_overflowed:
                 await self._publish_own()
+            if time.monotonic() - self._forgot_at >= forget_every:
+                await self._forget()
         except Exception as error:
             if not (is_dependency_failure(error) or isinstance(error, PublishFailed)):
                 raise
@@ -111,17 +120,29 @@ class OutboxPublisher:
     async def _publish(self, batch: Sequence[Outgoing]) -> None:
         if batch:
             await self._publisher.publish(batch)
-            # Delete only after the acknowledgement: earlier, a crash between the two loses the event.
+            self._done += [event.id for event in batch]
+
+    async def _forget(self) -> None:
+        """Delete what was published, some batches at a time: a commit per batch would be one more flush of the log.
+
+        Only after the acknowledgement: earlier, a crash between the two loses the event. Later, it leaves a twin.
+        """
+        self._forgot_at = time.monotonic()
+        done = list(self._done)
+        if done:
             async with self._database.connection() as sql:
-                await sql.execute(_DELETE, [event.id for event in batch])
+                await sql.execute(_DELETE, done)
+            del self._done[: len(done)]
 
     async def _publish_own(self) -> None:
         # Lowered before the query: what commits meanwhile goes to memory again. Twins are harmless, a gap is not.
         self._is_overflowed = False
         is_all = False
         try:
+            await self._forget()
             batch = await self._load_own()
             await self._publish(batch)
+            await self._forget()
             is_all = len(batch) < PUBLISH_MOST
         finally:
             if not is_all:

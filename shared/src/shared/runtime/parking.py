@@ -102,7 +102,7 @@ def announce_parked(effects: Effects, consumer: str, item: Arrived, error: str, 
 
 
 def announce_waiting(effects: Effects, consumer: str, items: Sequence[Arrived], now: datetime) -> None:
-    """Tell the ledger that more of a parked lead waits. Not of announcements: they would announce themselves for ever."""
+    """Tell the ledger that more of a parked lead waits. Not of announcements: they would announce themselves."""
     news = [item for item in items if not isinstance(item.received.event, LeadParked | LeadReleased)]
     if news:
         announce_parked(effects, consumer, news[0], WAITS, now)
