@@ -2,12 +2,12 @@
 # Build from the repository root: docker build -f deploy/config/operations.Dockerfile .
 FROM python:3.13-slim-trixie AS build
 RUN pip install --no-cache-dir uv==0.13.9
-ENV UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never UV_PROJECT_ENVIRONMENT=/app
+ENV UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_CACHE_DIR=/uv-cache UV_PYTHON_DOWNLOADS=never UV_PROJECT_ENVIRONMENT=/app
 WORKDIR /src
 COPY pyproject.toml uv.lock ./
 COPY shared shared
 COPY services services
-RUN --mount=type=cache,target=/root/.cache/uv \
+RUN --mount=type=cache,target=/uv-cache \
     uv sync --frozen --no-dev --no-editable --package leadrail-shared --package leadrail-ingest \
     --package leadrail-scoring --package leadrail-consent --package leadrail-routing --package leadrail-sla-monitor
 
