@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -19,7 +19,7 @@ TOPICS = (
 )  # fmt: skip
 POLL_SECONDS = 0.1
 
-Row = asyncpg.Record
+Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,7 @@ async def rows(installation: Installation, query: str, *args: Any) -> list[Row]:
     """Return what the superuser reads."""
     connection = await asyncpg.connect(installation.database_url)
     try:
-        found: list[Row] = await connection.fetch(query, *args)
-        return found
+        return [dict(row) for row in await connection.fetch(query, *args)]
     finally:
         await connection.close()
 
@@ -137,7 +136,9 @@ async def collect(installation: Installation) -> Evidence:
         assignments=await rows(
             installation, "SELECT assignment_id::text, lead_id::text, rep_id, ended_at FROM routing.assignment"
         ),
-        sent=await rows(installation, "SELECT callback_id::text, lead_id::text, event_type, state FROM routing.callback"),
+        sent=await rows(
+            installation, "SELECT callback_id::text, lead_id::text, event_type, state FROM routing.callback"
+        ),
         clocks=await rows(
             installation, "SELECT clock_id, lead_id::text, stage, state, closed_at FROM sla_monitor.clock"
         ),

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,11 @@ class Installation:
         self.setup: Setup | None = None
         self.crm: Child | None = None
         self.crm_url = f"http://{LOOPBACK}:{free_ports(1)[0]}/callbacks"
-        self.key = admin_key(folder, database_url)
+
+    @cached_property
+    def key(self) -> str:
+        """The admin's API key; made when it is first asked for, while the services start."""
+        return admin_key(self.folder, self.database_url)
 
     @property
     def urls(self) -> dict[str, str]:
@@ -134,6 +139,7 @@ def running_installation(
     installation = Installation(folder, database_url, environment, names)
     try:
         installation.start(*names)
+        assert installation.key
         installation.wait_ready(*names)
         installation.prepare()
         yield installation

@@ -14,6 +14,8 @@ from .installation import Installation
 from .traffic import Traffic
 from .verdict import find_faults, find_unfinished
 
+pytestmark = pytest.mark.timeout(240)  # servers and five services start first, on whatever else runs here
+
 BEFORE, DURING, PER_SECOND = 30, 90, 30.0
 
 

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
+import pytest
 from aiokafka import AIOKafkaProducer
 
 from shared.ids import new_id
@@ -14,6 +15,8 @@ from .evidence import Evidence, execute, read_topics, rows, settle, until
 from .installation import Installation
 from .traffic import Promise, Traffic
 from .verdict import find_faults, find_unfinished
+
+pytestmark = pytest.mark.timeout(240)  # servers and five services start first, on whatever else runs here
 
 GOOD = 24
 WHY = "the address was typed by a monkey"
@@ -42,12 +45,14 @@ async def states_of(installation: Installation, *promises: Promise) -> list[str]
     return [state[promise.record_id] for promise in promises]
 
 
-def all_in_state(
-    installation: Installation, wanted: str, *promises: Promise
-) -> Callable[[], Awaitable[list[str]]]:
+def all_in_state(installation: Installation, wanted: str, *promises: Promise) -> Callable[[], Awaitable[list[str]]]:
     async def missing() -> list[str]:
         states = await states_of(installation, *promises)
-        return [f"{p.record_id} is {state}, not {wanted}" for p, state in zip(promises, states, strict=True) if state != wanted]
+        return [
+            f"{p.record_id} is {state}, not {wanted}"
+            for p, state in zip(promises, states, strict=True)
+            if state != wanted
+        ]
 
     return missing
 
@@ -134,12 +139,16 @@ async def test_bytes_that_nobody_can_decode_are_kept_as_they_came_and_stop_nobod
     await produce(installation, "leads.captured", "whoever", raw, model.type)
     promises = [await traffic.send(kind, traffic.person("beside")) for kind in ("zoom", "typeform", "cloudevents")]
     await until("others flow", lambda: undecided(installation, promises))
-    for schema, consumer, service in (("ingest", "ingest-enrich", "ingest"), ("sla_monitor", "sla-monitor", "sla-monitor")):
+    for schema, consumer, service in (
+        ("ingest", "ingest-enrich", "ingest"),
+        ("sla_monitor", "sla-monitor", "sla-monitor"),
+    ):
         kept = await rows(
-            installation, f"SELECT payload, consumer, topic FROM {schema}.dead_letter"  # noqa: S608 - names are ours
+            installation,
+            f"SELECT payload, consumer, topic FROM {schema}.dead_letter",  # noqa: S608 - names are ours
         )
         topic = f"{installation.prefix}leads.captured"
-        assert [tuple(row) for row in kept] == [(raw, consumer, topic)]
+        assert [tuple(row.values()) for row in kept] == [(raw, consumer, topic)]
         [listed] = await items_of(api, f"{installation.urls[service]}/v1/dead-letters")
         assert (listed["topic"], listed["payload_bytes"]) == (topic, len(raw))
 

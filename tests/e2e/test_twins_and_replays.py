@@ -14,6 +14,8 @@ from .rewinding import find_lag, publish_again, rewind
 from .traffic import Traffic, read_promises, seeded
 from .verdict import find_faults, find_unfinished
 
+pytestmark = pytest.mark.timeout(240)  # servers and five services start first, on whatever else runs here
+
 COPIES = 6
 WITH_AN_ID = tuple(kind for kind in KINDS if kind != "web_form")
 
@@ -25,8 +27,8 @@ async def settled(installation: Installation, traffic: Traffic) -> Evidence:
 def effects(evidence: Evidence) -> dict[str, object]:
     """Return what must not change when something comes again."""
     return {
-        "records": [tuple(row) for row in evidence.records],
-        "assignments": sorted(tuple(row) for row in evidence.assignments),
+        "records": [tuple(row.values()) for row in evidence.records],
+        "assignments": sorted(tuple(row.values()) for row in evidence.assignments),
         "callbacks": sorted((row["callback_id"], row["lead_id"]) for row in evidence.sent),
         "ids at the CRM": {one["id"] for one in evidence.received},
         "events": {event.id for event in evidence.events},

@@ -14,6 +14,8 @@ from .evidence import rows, until
 from .installation import Installation
 from .traffic import Promise, Traffic
 
+pytestmark = pytest.mark.timeout(240)  # servers and five services start first, on whatever else runs here
+
 # Two kinds of sources stand for two kinds of leads: nobody waits for the one, the other has time to be called.
 HASTY, PATIENT = "typeform", "standard_webhooks"
 POLICIES = f"""
@@ -34,7 +36,12 @@ policies:
     on_breach: {{action: reassign, max_reassignments: 1}}
   - {{id: patient, stage: first_touch, calendar: always, starts_at: assigned, target: 30m}}
 """
-STATEMENT = {"purposes": ["sales_contact"], "channels": ["email", "phone", "sms"], "method": "phone_call", "why": "asked to be left alone"}
+STATEMENT = {
+    "purposes": ["sales_contact"],
+    "channels": ["email", "phone", "sms"],
+    "method": "phone_call",
+    "why": "asked to be left alone",
+}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -108,7 +115,12 @@ def good_lead(traffic: Traffic, population: str) -> Person:
     """Return somebody of a US company whom the shipped rules clear and send to one of two reps."""
     for _ in range(200):
         person = traffic.person(population)
-        if person.country == "US" and person.has_consented and person.title == "VP Sales" and person.employees != "1001-5000":
+        if (
+            person.country == "US"
+            and person.has_consented
+            and person.title == "VP Sales"
+            and person.employees != "1001-5000"
+        ):
             return person
     pytest.fail("nobody of this population is a good lead")
 
@@ -131,7 +143,9 @@ async def test_withdrawal_after_assignment_ends_it_stops_the_clock_and_reaches_t
 
     await until("the withdrawal is everywhere", missing)
     assert await lead.callback_types() == ["lead.assigned", "consent.withdrawn"]
-    [told] = [one["body"]["data"] for one in installation.read_callbacks() if one["body"]["type"] == "consent.withdrawn"]
+    [told] = [
+        one["body"]["data"] for one in installation.read_callbacks() if one["body"]["type"] == "consent.withdrawn"
+    ]
     assert (told["lead_id"], told["assignment_id"], told["may_contact"]) == (lead.id, owner["assignment_id"], False)
     [ended] = (await lead.get("routing", "routing"))["history"]
     assert ended["end_reason"] == "consent_withdrawn"
@@ -144,25 +158,25 @@ async def test_missed_deadline_moves_the_lead_to_another_rep_once(
     installation: Installation, traffic: Traffic, api: httpx.AsyncClient
 ) -> None:
     lead = Lead(installation, api, await traffic.send(HASTY, good_lead(traffic, "missed")))
-    first = await lead.assigned()
 
     async def missing() -> list[str]:
-        owner, clocks = await lead.owner(), await lead.clocks()
+        states = [clock["state"] for clock in await lead.clocks()]
         return [
-            *([] if owner and owner["assignment_id"] != first["assignment_id"] else ["another assignment"]),
-            *([] if [clock["state"] for clock in clocks] == ["breached", "breached"] else [f"both breaches: {[c['state'] for c in clocks]}"]),
+            *([] if states == ["breached", "breached"] else [f"two breaches: {states}"]),
             *([] if "lead.reassigned" in await lead.callback_types() else ["lead.reassigned at the CRM"]),
         ]
 
     await until("the lead moves on, and its second deadline passes too", missing)
+    second, first = (await lead.get("routing", "routing"))["history"]
+    assert (first["state"], second["state"]) == ("ended", "open")
+    assert (first["end_reason"], first["rep_id"] != second["rep_id"]) == ("sla:hasty:first_touch", True)
     before, after = await lead.clocks()
+    assert (before["assignment_id"], after["assignment_id"]) == (first["assignment_id"], second["assignment_id"])
     assert [change["state"] for change in before["history"]] == ["started", "at_risk", "breached"]
-    assert (before["assignment_id"], before["history"][-1]["action"]) == (first["assignment_id"], "reassign")
-    assert after["history"][-1]["action"] == "notify", "one move was allowed"
-    second = await lead.owner()
-    assert second is not None
-    assert (after["assignment_id"], second["rep_id"] != first["rep_id"]) == (second["assignment_id"], True)
-    assert await lead.callback_types() == ["lead.assigned", "lead.reassigned"]
+    assert [clock["history"][-1]["action"] for clock in (before, after)] == ["reassign", "notify"], (
+        "one move is allowed"
+    )
+    assert (await lead.callback_types()).count("lead.reassigned") == 1
     assert await lead.record_state() == "assigned"
 
 

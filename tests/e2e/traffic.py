@@ -82,11 +82,13 @@ class Traffic:
                 task = group.create_task(self.post(client, KINDS[number % len(KINDS)], person))
                 task.add_done_callback(lambda _: gate.release())
 
-    async def promised(self, more: int) -> None:
-        """Return once *more* records were promised since the call."""
+    async def promised(self, more: int, pouring: asyncio.Task[None]) -> None:
+        """Return once *more* records were promised since the call, or *pouring* has ended."""
         reached = asyncio.Event()
         self._goals.append((len(self.promises) + more, reached))
-        await reached.wait()
+        waiting = asyncio.create_task(reached.wait())
+        await asyncio.wait({waiting, pouring}, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
 
     async def _insist(self, client: httpx.AsyncClient, kind: str, delivery: Post) -> httpx.Response:
         loop = asyncio.get_running_loop()

@@ -27,7 +27,10 @@ def find_unfinished(promises: Sequence[Promise], evidence: Evidence) -> list[str
     assignments = [row["assignment_id"] for row in evidence.assignments]
     leads = [promise.record_id for promise in promises if promise.nature == "lead"]
     return [
-        *_some("records that were answered with 2xx are unknown", (p.record_id for p in promises if p.record_id not in state_of)),
+        *_some(
+            "records that were answered with 2xx are unknown",
+            (p.record_id for p in promises if p.record_id not in state_of),
+        ),
         *_some("records are in flight", (one for one, state in state_of.items() if state == "in_flight")),
         *_some("callbacks are pending", (row["callback_id"] for row in evidence.sent if row["state"] == "pending")),
         *_some("assignments are unknown to the CRM", (one for one in assignments if one not in told)),
@@ -105,7 +108,9 @@ def _judge_callbacks(evidence: Evidence) -> Iterator[str]:
     yield from _some("assignments were told under several ids", (one for one, known in ids.items() if len(known) > 1))
     known = {row["assignment_id"] for row in evidence.assignments}
     yield from _some("callbacks are about no assignment", set(ids) - known)
-    yield from _some("callbacks were sent that nobody wrote", set(contents) - {row["callback_id"] for row in evidence.sent})
+    yield from _some(
+        "callbacks were sent that nobody wrote", set(contents) - {row["callback_id"] for row in evidence.sent}
+    )
 
 
 def _judge_twins(events: Sequence[Seen]) -> Iterator[str]:

@@ -276,7 +276,7 @@ async def test_loading_a_batch_uses_the_indexes(harness):
     await harness.fetch("ANALYZE lead")
     await harness.fetch("ANALYZE clock")
     plan = await harness.fetch(
-        "EXPLAIN SELECT detail FROM clock WHERE closed_at IS NULL ORDER BY due_at, clock_id LIMIT 50"
+        "EXPLAIN SELECT detail FROM clock WHERE closed_at IS NULL ORDER BY due_at, lead_id, clock_id LIMIT 50"
     )
     assert any("clock_open" in row[0] for row in plan)
     plan = await harness.fetch("EXPLAIN SELECT * FROM clock WHERE lead_id = $1", stories[0].lead_id)

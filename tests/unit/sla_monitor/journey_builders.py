@@ -5,7 +5,8 @@ from typing import Any
 
 import yaml
 
-from sla_monitor.domain.journeys import Capture, Ending, LeadFile, Ownership, Rules, Touch
+from sla_monitor.domain.facts import Capture, Ending, Ownership, Touch
+from sla_monitor.domain.journeys import LeadFile, Rules
 from sla_monitor.domain.policies import Inputs
 from sla_monitor.policy_document import parse_policies
 

@@ -20,7 +20,8 @@ from tests.unit.sla_monitor.journey_builders import (
 )
 
 from sla_monitor.domain.clocks import Stop
-from sla_monitor.domain.journeys import Fact, LeadFile, Rules, let_time_pass, record_fact
+from sla_monitor.domain.facts import Fact
+from sla_monitor.domain.journeys import LeadFile, Rules, let_time_pass, record_fact
 
 RULES = make_rules()
 ASSIGN, TOUCH = "record-1.assign", "assignment-1.first_touch"

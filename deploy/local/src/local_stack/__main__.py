@@ -39,7 +39,7 @@ def up(
     # Imported late: the services' migrations take a second that `status` and `down` need not wait for.
     from local_stack.supervisor import running_stack, watch  # noqa: PLC0415
 
-    with running_stack(data, with_services=not servers_only, say=console.print) as stack:
+    with running_stack(data, with_services=not servers_only, is_shared=True, say=console.print) as stack:
         for name, url in stack.urls.items():
             console.print(f"  {name:<12} {url}  docs {url}/docs  metrics {url}/metrics")
         console.print(f"  {'PostgreSQL':<12} {stack.servers.database_url}", soft_wrap=True)

@@ -1,9 +1,13 @@
 """Loopback ports."""
 
+import fcntl
 import json
+import os
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Protocol
 
 LOOPBACK = "127.0.0.1"
 
@@ -30,6 +34,35 @@ def free_ports(count: int) -> list[int]:
     finally:
         for probe in probes:
             probe.close()
+
+
+class Claim(Protocol):
+    """Claims a port; False if another stack that starts or runs has claimed it."""
+
+    def __call__(self, port: int, /) -> bool: ...
+
+
+@contextmanager
+def port_claims(folder: Path) -> Iterator[Claim]:
+    """Yield a function that claims ports until the block ends. Stacks that share *folder* never claim the same one.
+
+    A port is free until its service listens, seconds after it was chosen: without a claim, two stacks that start at the
+    same time choose the same ports. The kernel takes the claims of a dead process back.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as held:
+
+        def claim(port: int, /) -> bool:
+            descriptor = os.open(folder / str(port), os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(descriptor)
+                return False
+            held.callback(os.close, descriptor)
+            return True
+
+        yield claim
 
 
 def kept_ports(file: Path, names: Iterable[str]) -> dict[str, int]:

@@ -12,7 +12,7 @@ import httpx
 
 from local_stack.children import Child
 from local_stack.failure import StackError
-from local_stack.ports import LOOPBACK, free_ports, is_free
+from local_stack.ports import LOOPBACK, Claim, free_ports, is_free
 
 READY_SECONDS = 60.0
 RETRY_SECONDS = 0.1
@@ -66,8 +66,11 @@ class RunningService:
                 time.sleep(RETRY_SECONDS)
 
 
-def choose_ports(environ: Mapping[str, str]) -> dict[str, int]:
-    """Return a port per service: ``<PREFIX>PORT`` of *environ*, else the documented one if free, else a free one."""
+def choose_ports(environ: Mapping[str, str], claim: Claim = lambda _: True) -> dict[str, int]:
+    """Return a port per service: ``<PREFIX>PORT`` of *environ*, else the documented one if free, else a free one.
+
+    *claim* is asked for each documented one: False means that another stack is about to use it.
+    """
     chosen: dict[str, int] = {}
     spare = free_ports(len(SERVICES))
     for service in SERVICES:
@@ -80,7 +83,7 @@ def choose_ports(environ: Mapping[str, str]) -> dict[str, int]:
                     f"{variable} is {wanted}, which another program uses: stop that one or choose another."
                 )
             chosen[service.name] = int(wanted)
-        elif is_free(service.default_port):
+        elif claim(service.default_port) and is_free(service.default_port):
             chosen[service.name] = service.default_port
         else:
             chosen[service.name] = spare.pop()

@@ -44,6 +44,8 @@ class StackState(msgspec.Struct, frozen=True):
     database_url: str
     kafka_bootstrap_servers: str
     processes: list[ProcessRecord]
+    is_shared: bool = False
+    """Whether other commands may use it: that of `up` they may, one that is measured they must not disturb."""
 
     @property
     def service_urls(self) -> dict[str, str]:

@@ -70,7 +70,9 @@ def build_router(runtime: Runtime[SlaRepository]) -> APIRouter:
         is_last = len(clocks) <= limit
         return Page[ClockSummary](
             items=[summarize_clock(clock, now) for clock in page],
-            next_cursor=None if is_last else encode_cursor(page[-1].deadline.due_at.isoformat(), page[-1].clock_id),
+            next_cursor=None
+            if is_last
+            else encode_cursor(page[-1].deadline.due_at.isoformat(), page[-1].lead_id, page[-1].clock_id),
         )
 
     @router.get("/v1/sla/compliance", dependencies=[require_scope("leads:read")])
@@ -125,16 +127,24 @@ def build_router(runtime: Runtime[SlaRepository]) -> APIRouter:
     return router
 
 
-def _after(cursor: str | None) -> tuple[datetime, str] | None:
+def _after(cursor: str | None) -> tuple[datetime, str, str] | None:
     if cursor is None:
         return None
-    due_at, clock_id = decode_cursor(cursor, size=2)
+    due_at, lead_id, clock_id = decode_cursor(cursor, size=3)
     instant = _instant(due_at)
-    if instant is None or "\x00" in clock_id:
+    if instant is None or not _is_uuid(lead_id) or "\x00" in clock_id:
         raise Problem(422, "invalid_cursor", "This cursor was not made by this list", errors=[
             {"pointer": "query:/cursor", "detail": "use next_cursor of the page before"}
         ])  # fmt: skip
-    return instant, clock_id
+    return instant, lead_id, clock_id
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _instant(text: str) -> datetime | None:

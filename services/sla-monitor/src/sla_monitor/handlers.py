@@ -1,8 +1,8 @@
 """Events and timers in, clock changes out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, assert_never
+from typing import Any
 
 from shared.contracts import (
     ActivityRecorded,
@@ -19,29 +19,16 @@ from shared.contracts import (
     SlaClockChanged,
 )
 from shared.runtime import DueTimer, Handlers, Received, TimerHandlers, UnitOfWork
-from shared.runtime.metrics import SPEED_TO_LEAD
 from sla_monitor import metrics
-from sla_monitor.domain.clocks import Clock, ClockEvent, next_instant, state_of
-from sla_monitor.domain.journeys import (
-    Capture,
-    ClockChange,
-    Ending,
-    Fact,
-    LeadFile,
-    Ownership,
-    Touch,
-    let_time_pass,
-    record_fact,
-)
+from sla_monitor.alarms import CATCH_UP, TIMER, arm_changed, due_clocks, must_wait, refs_in, set_alarm
+from sla_monitor.domain.facts import Capture, Ending, Fact, Ownership, OwnershipKind, Touch
+from sla_monitor.domain.journeys import ClockChange, let_time_pass, record_fact
 from sla_monitor.domain.policies import Inputs
-from sla_monitor.repository import SlaRepository
+from sla_monitor.repository import ClockRef, SlaRepository
 
-TIMER = "clock"
-# A timer later than this means that the service was down. What stopped the clock meanwhile may still wait in a topic,
-# and a breach announced too early takes the lead from a rep who did call: let the consumers catch up once.
-CATCH_UP = timedelta(seconds=5)
 # A lead that a consumer is writing just now is looked at again; the consumer's transaction takes a few milliseconds.
 BUSY = timedelta(milliseconds=25)
+SLICE = 200  # clocks looked at without giving the event loop a turn
 
 LeadEvent = (
     LeadCaptured
@@ -63,88 +50,81 @@ async def on_lead_moved(work: UnitOfWork[SlaRepository], batch: Sequence[Receive
         return
     files = await work.repo.load_files({received.event.lead_id for received, _ in facts})
     rules = await work.repo.get_rules(files.values())
+    announced = []
     for received, fact in facts:
         for change in record_fact(files[received.event.lead_id], fact, rules, work.now):
-            announce(work, change, cause=received)
+            announced.append(to_event(change))
+            work.emit(announced[-1], cause=received)
     await work.repo.save_files(files.values())
+    arm_changed(work, files.values())
+    metrics.count_changes(announced)
     for file in files.values():
-        arm_timers(work, file)
+        for clock_id, before in file.changed.items():
+            if before is None or before.stop is None:
+                metrics.measure_met(file.clocks[clock_id], work.now)
 
 
 async def on_clock_due(work: UnitOfWork[SlaRepository], due: Sequence[DueTimer]) -> None:
     """Take clocks through the states whose instants have come."""
-    ready: list[DueTimer] = []
+    running = await work.repo.find_running([ref for timer in due for ref in refs_in(timer)])
+    ready: dict[ClockRef, None] = {}
     for timer in due:
-        if timer.payload.get("has_waited") or work.now - timer.due_at <= CATCH_UP:
-            ready.append(timer)
-        else:
+        refs = [ref for ref in refs_in(timer) if ref in running]
+        if not must_wait(timer, work.now):
+            ready.update(dict.fromkeys(refs))
+        elif refs:
             metrics.TIMERS_WAITED.inc()
-            work.set_timer(TIMER, timer.key, work.now + CATCH_UP, {**timer.payload, "has_waited": True})
-    files = await work.repo.load_free_files({timer.payload["lead_id"] for timer in ready})
-    rules = await work.repo.get_rules(files.values())
-    for timer in ready:
-        file = files.get(timer.payload["lead_id"])
-        if file is None:
-            work.set_timer(TIMER, timer.key, work.now + BUSY, timer.payload)
-            continue
-        for change in let_time_pass(file, [timer.key], rules, work.now):
-            announce(work, change)
-        clock = file.clocks.get(timer.key)
-        if clock is not None and (instant := next_instant(clock)) is not None:
-            work.set_timer(TIMER, timer.key, instant, {"lead_id": file.lead_id})
+            set_alarm(work, work.now + CATCH_UP, refs, has_waited=True)
+    refs = list(ready)
+    for start in range(0, len(refs), SLICE):
+        await _pass_time(work, refs[start : start + SLICE], is_alone=len(due) == 1)
+
+
+async def _pass_time(work: UnitOfWork[SlaRepository], refs: Sequence[ClockRef], *, is_alone: bool) -> None:
+    try:
+        files = await work.repo.load_free_files({lead_id for lead_id, _ in refs})
+        rules = await work.repo.get_rules(files.values())
+        announced = [
+            to_event(change)
+            for lead_id, clock_ids in due_clocks(files, refs).items()
+            for change in let_time_pass(files[lead_id], clock_ids, rules, work.now)
+        ]
+    except Exception:
+        if not is_alone or len(refs) == 1:
+            raise  # the runtime tries timer by timer, and lets one that fails alone wait
+        for ref in refs:
+            set_alarm(work, work.now, [ref])
+        return
+    for event in announced:
+        work.emit(event)
     await work.repo.save_files(files.values())
+    arm_changed(work, files.values())
+    set_alarm(work, work.now + BUSY, [ref for ref in refs if ref[0] not in files])
+    metrics.count_changes(announced)
 
 
 def find_fact(received: Received[LeadEvent], touch_kinds: frozenset[str]) -> Fact | None:
     """Return what an event says about the lead's way through sales; None if nothing that is timed."""
-    event = received.event
-    match event:
-        case LeadCaptured():
-            inputs = _inputs(event.origin, country=event.lead.country)
-            return Capture(event.origin.record_id, event.origin.received_at, inputs)
-        case LeadAssigned():
-            return _ownership("assigned", event, event.owner.assigned_at)
-        case LeadReassigned():
-            return _ownership("reassigned", event, event.owner.assigned_at)
-        case LeadRetained():
-            return _ownership("retained", event, received.time)
-        case LeadUnassigned():
-            if event.reason == "consent_withdrawn":
-                return Ending("consent_withdrawn", received.time, event.origin.record_id)
-            return None  # it waits in the fallback queue: the clock of the capture runs on, that is what it is for
-        case LeadNurtured():
-            return Ending("nurtured", received.time, event.origin.record_id)
-        case LeadWithheld():
-            return Ending("withheld", event.verdict.decided_at, event.origin.record_id)
-        case ActivityRecorded():
-            if event.kind not in touch_kinds:
-                return None
-            # A CRM whose clock is fast must not report a touch in our future.
-            return Touch(event.activity_id, event.kind, min(event.occurred_at, received.time))
-        case _:
-            assert_never(event)
+    return _FACT_OF[type(received.event)](received, touch_kinds)
 
 
-def announce(work: UnitOfWork[SlaRepository], change: ClockChange, cause: Received[Any] | None = None) -> None:
-    """Emit a clock's change and count it."""
-    event = to_event(change.clock, change.event)
-    work.emit(event, cause=cause)
-    metrics.CLOCK_CHANGES.labels(event.stage, event.policy_id, event.state).inc()
-    if event.action != "none":
-        metrics.ACTIONS.labels(event.stage, event.action).inc()
+def is_timed_ending(event: LeadUnassigned) -> bool:
+    """Tell whether the clocks have to know. In the fallback queue the clock of the capture runs on: that is what it
+    is for."""
+    return event.reason == "consent_withdrawn"
 
 
-def to_event(clock: Clock, event: ClockEvent) -> SlaClockChanged:
+def to_event(change: ClockChange) -> SlaClockChanged:
     """Return the announcement of a change that is in the clock's history."""
-    state = state_of(event)
-    line = next(line for line in reversed(clock.history) if line.state == state)
+    clock, event = change.clock, change.event
+    line = next(line for line in reversed(clock.history) if line.state == event.state)
     return SlaClockChanged(
         lead_id=clock.lead_id,
         clock_id=clock.clock_id,
         policy_id=clock.policy_id,
         policy_version=clock.policy_version,
         stage=clock.stage,
-        state=state,
+        state=event.state,
         started_at=clock.deadline.started_at,
         due_at=clock.deadline.due_at,
         changed_at=event.at,
@@ -154,37 +134,53 @@ def to_event(clock: Clock, event: ClockEvent) -> SlaClockChanged:
     )
 
 
-def arm_timers(work: UnitOfWork[SlaRepository], file: LeadFile) -> None:
-    """Set, move or cancel the timer of each clock that changed; measure those that were met."""
-    for clock_id, before in file.changed.items():
-        clock = file.clocks[clock_id]
-        instant = next_instant(clock)
-        armed = None if before is None else next_instant(before)
-        if instant is None:
-            if armed is not None:
-                work.cancel_timer(TIMER, clock_id)
-        elif instant == armed:
-            pass
-        elif instant > work.now:
-            work.set_timer(TIMER, clock_id, instant, {"lead_id": file.lead_id})
-        else:
-            work.set_timer(TIMER, clock_id, work.now + CATCH_UP, {"lead_id": file.lead_id, "has_waited": True})
-        if before is None or before.stop is None:
-            _measure(clock, work.now)
+def _capture(received: Received[LeadCaptured], _touch_kinds: frozenset[str]) -> Fact:
+    event = received.event
+    inputs = _inputs(event.origin, country=event.lead.country)
+    return Capture(event.origin.record_id, event.origin.received_at, inputs)
 
 
-def _measure(clock: Clock, now: datetime) -> None:
-    if clock.stop is None or not clock.stop.is_met:
-        return
-    if clock.stage == "first_touch":
-        SPEED_TO_LEAD.labels("first_touch").observe(max(0.0, (clock.stop.at - clock.received_at).total_seconds()))
-    whole = (clock.deadline.due_at - clock.deadline.started_at).total_seconds()
-    left = (clock.deadline.due_at - min(clock.stop.at, now)).total_seconds()
-    metrics.TIME_LEFT.labels(clock.stage).observe(left / whole)
+def _assigned(received: Received[LeadAssigned], _touch_kinds: frozenset[str]) -> Fact:
+    event = received.event
+    return _ownership("assigned", event, event.owner.assigned_at, event.lead.country)
 
 
-def _ownership(kind: Any, event: LeadAssigned | LeadReassigned | LeadRetained, at: datetime) -> Ownership:
-    country = None if isinstance(event, LeadRetained) else event.lead.country
+def _reassigned(received: Received[LeadReassigned], _touch_kinds: frozenset[str]) -> Fact:
+    event = received.event
+    return _ownership("reassigned", event, event.owner.assigned_at, event.lead.country)
+
+
+def _retained(received: Received[LeadRetained], _touch_kinds: frozenset[str]) -> Fact:
+    return _ownership("retained", received.event, received.time, None)
+
+
+def _unassigned(received: Received[LeadUnassigned], _touch_kinds: frozenset[str]) -> Fact | None:
+    event = received.event
+    if not is_timed_ending(event):
+        return None
+    return Ending("consent_withdrawn", received.time, event.origin.record_id)
+
+
+def _nurtured(received: Received[LeadNurtured], _touch_kinds: frozenset[str]) -> Fact:
+    return Ending("nurtured", received.time, received.event.origin.record_id)
+
+
+def _withheld(received: Received[LeadWithheld], _touch_kinds: frozenset[str]) -> Fact:
+    event = received.event
+    return Ending("withheld", event.verdict.decided_at, event.origin.record_id)
+
+
+def _touch(received: Received[ActivityRecorded], touch_kinds: frozenset[str]) -> Fact | None:
+    event = received.event
+    if event.kind not in touch_kinds:
+        return None
+    # A CRM whose clock is fast must not report a touch in our future.
+    return Touch(event.activity_id, event.kind, min(event.occurred_at, received.time))
+
+
+def _ownership(
+    kind: OwnershipKind, event: LeadAssigned | LeadReassigned | LeadRetained, at: datetime, country: str | None
+) -> Ownership:
     return Ownership(
         kind=kind,
         at=at,
@@ -210,15 +206,16 @@ def _inputs(origin: Origin, *, country: str | None, score: Score | None = None) 
     )
 
 
-_TIMED: tuple[type[Event], ...] = (
-    LeadCaptured,
-    LeadAssigned,
-    LeadReassigned,
-    LeadRetained,
-    LeadUnassigned,
-    LeadNurtured,
-    LeadWithheld,
-    ActivityRecorded,
-)
-HANDLERS: Handlers[SlaRepository] = dict.fromkeys(_TIMED, on_lead_moved)
+# By type: isinstance on message types runs Python's abstract-class machinery for every miss.
+_FACT_OF: dict[type[Event], Callable[[Any, frozenset[str]], Fact | None]] = {
+    LeadCaptured: _capture,
+    LeadAssigned: _assigned,
+    LeadReassigned: _reassigned,
+    LeadRetained: _retained,
+    LeadUnassigned: _unassigned,
+    LeadNurtured: _nurtured,
+    LeadWithheld: _withheld,
+    ActivityRecorded: _touch,
+}
+HANDLERS: Handlers[SlaRepository] = dict.fromkeys(_FACT_OF, on_lead_moved)
 TIMERS: TimerHandlers[SlaRepository] = {TIMER: on_clock_due}

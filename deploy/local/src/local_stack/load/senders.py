@@ -147,7 +147,7 @@ def hubspot(person: Person, signing: Signing, now: datetime) -> Post:
             "occurredAt": _milliseconds(now),
             "subscriptionType": "contact.propertyChange",
             "attemptNumber": 0,
-            "objectId": 100_000 + person.number,
+            "objectId": _contact_of(person),
             "changeSource": "FORM",
             "propertyName": "email",
             "propertyValue": person.email,
@@ -173,8 +173,12 @@ def sign_hubspot(body: bytes, signing: Signing, now: datetime) -> Post:
 def standard_webhooks(person: Person, signing: Signing, now: datetime) -> Post:
     """Return a ``lead.created`` event, signed ``v1,``."""
     payload = {"type": "lead.created", "timestamp": now.isoformat(), "data": _fields(person)}
-    body = json.dumps(payload).encode()
     message_id = "msg_" + hashlib.sha256(f"{person.email}/{_milliseconds(now)}".encode()).hexdigest()[:24]
+    return sign_standard_webhooks(json.dumps(payload).encode(), message_id, signing, now)
+
+
+def sign_standard_webhooks(body: bytes, message_id: str, signing: Signing, now: datetime) -> Post:
+    """Return a Standard Webhooks delivery of *body*; *message_id* is the same when it is sent again."""
     stamp = str(int(now.timestamp()))
     key = base64.b64decode(signing.secret.removeprefix("whsec_"))
     digest = hmac.new(key, f"{message_id}.{stamp}.".encode() + body, hashlib.sha256).digest()
@@ -226,6 +230,11 @@ def _fields(person: Person) -> dict[str, Any]:
         "employees": person.employees,
         "consent": person.has_consented,
     }
+
+
+def _contact_of(person: Person) -> int:
+    """Return the id of the person's HubSpot contact: of the address, for numbers repeat in every population."""
+    return int.from_bytes(hashlib.sha256(person.email.encode()).digest()[:6], "big")
 
 
 def _milliseconds(now: datetime) -> int:

@@ -58,6 +58,16 @@ async def set_up(urls: Mapping[str, str], admin_key: str, *, secret_key: str, pu
     return Setup(signing, endpoint["secret"], endpoint["endpoint_id"])
 
 
+async def remove_endpoint(urls: Mapping[str, str], admin_key: str, endpoint_id: str) -> None:
+    """End the CRM's endpoint: what is assigned later is not sent to an address where nobody listens any more.
+
+    Errors: `httpx.HTTPError`.
+    """
+    headers = {"Authorization": f"Bearer {admin_key}"}
+    async with httpx.AsyncClient(headers=headers, timeout=10, trust_env=False) as client:
+        _check(await client.delete(f"{urls['routing']}/v1/endpoints/{endpoint_id}"))
+
+
 def source_key(kind: str) -> str:
     """Return the key of the source of *kind*."""
     return f"local-{kind.replace('_', '-')}"

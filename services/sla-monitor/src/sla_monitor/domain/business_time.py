@@ -29,6 +29,11 @@ def add_each(calendar: Calendar, start: datetime, durations: Sequence[timedelta]
         raise ValueError(message)
     if calendar.is_always_open:
         return [start + duration for duration in durations]
+    window = calendar.next_window(start)
+    if window is not None and durations and durations[0] > ZERO:
+        opening = max(start, window.start)
+        if opening + durations[-1] <= window.end:  # it is all over before the calendar closes: no walk
+            return [opening + duration for duration in durations]
     found: list[datetime] = [start for duration in durations if duration == ZERO]
     wanted = list(durations[len(found) :])
     passed = ZERO

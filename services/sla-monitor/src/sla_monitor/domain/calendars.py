@@ -75,6 +75,7 @@ class Calendar:
     is_always_open: bool = False
     _zone: ZoneInfo = field(init=False, repr=False, compare=False)
     _windows: dict[date, tuple[Window, ...]] = field(init=False, repr=False, compare=False, default_factory=dict)
+    _last_next: list[tuple[datetime, Window]] = field(init=False, repr=False, compare=False, default_factory=list)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_zone", ZoneInfo(self.time_zone))
@@ -87,6 +88,24 @@ class Calendar:
                 self._windows.clear()
             found = self._windows[day] = self._resolve(day)
         return found
+
+    def next_window(self, start: datetime) -> Window | None:
+        """Return the window that is open at *start* or opens next, whole; None if none opens within a fortnight.
+
+        Clocks start now: the last answer is nearly always the next one too.
+        """
+        if self._last_next:
+            asked, window = self._last_next[0]
+            if asked <= start < window.end:
+                return window
+        day = self.local_day(start) - DAY  # yesterday's last shift may reach into today
+        for _ in range(15):
+            for window in self.windows(day):
+                if window.end > start:
+                    self._last_next[:] = [(start, window)]
+                    return window
+            day += DAY
+        return None
 
     def open_windows(self, start: datetime, end: datetime) -> Iterator[Window]:
         """Yield what is open between two instants, in order, clipped to them."""

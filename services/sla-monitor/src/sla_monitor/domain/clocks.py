@@ -5,7 +5,6 @@ looked at. Events that arrive late or in another order therefore lead to the sam
 a breach that was already announced back into "met".
 """
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, assert_never
 
@@ -19,7 +18,7 @@ Action = Literal["none", "notify", "reassign"]
 _RUNNING: tuple[State, ...] = ("started", "at_risk", "breached", "escalated")
 
 
-class Stop(msgspec.Struct, frozen=True, omit_defaults=True):
+class Stop(msgspec.Struct, frozen=True, array_like=True):
     """What ended a clock, and when: an activity, an owner, or a reason for which nothing is left to do."""
 
     at: datetime
@@ -33,7 +32,7 @@ class Stop(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.at, not self.is_met, self.by, self.ref
 
 
-class Change(msgspec.Struct, frozen=True, omit_defaults=True):
+class Change(msgspec.Struct, frozen=True):
     """A line of a clock's history: it is in ``state`` since ``at``, which was noticed at ``seen_at``."""
 
     state: State
@@ -42,11 +41,12 @@ class Change(msgspec.Struct, frozen=True, omit_defaults=True):
     action: Action = "none"
 
 
-class Clock(msgspec.Struct, frozen=True, omit_defaults=True):
+class Clock(msgspec.Struct, frozen=True):
     """``anchor_id``: the record (capture stages, repeated submissions) or assignment that started it.
 
-    ``floor``: what happened before it does not stop this clock. ``reassignments``: how often the lead had changed
-    owner when it started. ``policy_version`` and ``inputs`` reproduce ``deadline``.
+    ``number``: which of its lead's clocks it is, in the order in which they became known. ``floor``: what happened
+    before it does not stop this clock. ``reassignments``: how often the lead had changed owner when it started.
+    ``policy_version`` and ``inputs`` reproduce ``deadline``.
     """
 
     clock_id: str
@@ -66,6 +66,7 @@ class Clock(msgspec.Struct, frozen=True, omit_defaults=True):
     assignment_id: str | None = None
     rep_id: str | None = None
     reassignments: int = 0
+    number: int = 0
 
     @property
     def is_open(self) -> bool:
@@ -78,51 +79,15 @@ class Clock(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.state == "met"
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
-    """The clock runs (anew, when a late event moved its start)."""
+class ClockEvent(msgspec.Struct, frozen=True):
+    """The clock is in ``state`` since ``at``. "started" again: a late event moved its start.
 
+    ``is_over``: of a breach or an escalation, that what was due has happened since, or that the clock was replaced.
+    """
+
+    state: State
     at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class BecameAtRisk:
-    """Most of the time is used up."""
-
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Met:
-    """It was done in time."""
-
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Breached:
-    """The deadline passed. ``is_over``: what was due has happened since, or the clock was replaced."""
-
-    at: datetime
-    is_over: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Escalated:
-    """It is still not done, long after the deadline."""
-
-    at: datetime
-    is_over: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Cancelled:
-    """There is nothing left to do in time."""
-
-    at: datetime
-
-
-ClockEvent = Started | BecameAtRisk | Met | Breached | Escalated | Cancelled
+    is_over: bool = False
 
 
 def next_instant(clock: Clock) -> datetime | None:
@@ -152,49 +117,29 @@ def decide_changes(clock: Clock, stop: Stop | None, until: datetime | None) -> l
     if stop is None:
         before = _RUNNING.index(clock.state) if clock.state in _RUNNING else -1
         return [_timed(clock.deadline, state, is_over=False) for state in reached if _RUNNING.index(state) > before]
-    final: ClockEvent
     if "breached" in reached:
         final = _timed(clock.deadline, reached[-1], is_over=True)
     else:
-        final = Met(stop.at) if stop.is_met else Cancelled(stop.at)
-    if state_of(final) == clock.state:
+        final = ClockEvent("met" if stop.is_met else "cancelled", stop.at)
+    if final.state == clock.state:
         return []
-    passed = [_timed(clock.deadline, state, is_over=True) for state in reached if state != state_of(final)]
+    passed = [_timed(clock.deadline, state, is_over=True) for state in reached if state != final.state]
     if clock.state not in _RUNNING:
         return [final]
     before = _RUNNING.index(clock.state)
-    return [event for event in passed if _RUNNING.index(state_of(event)) > before] + [final]
-
-
-def state_of(event: ClockEvent) -> State:
-    """Return the state a clock is in after *event*."""
-    match event:
-        case Started():
-            return "started"
-        case BecameAtRisk():
-            return "at_risk"
-        case Met():
-            return "met"
-        case Breached():
-            return "breached"
-        case Escalated():
-            return "escalated"
-        case Cancelled():
-            return "cancelled"
-        case _:
-            assert_never(event)
+    return [event for event in passed if _RUNNING.index(event.state) > before] + [final]
 
 
 def decide_action(clock: Clock, event: ClockEvent, policy: Policy | None) -> Action:
     """Return what the policy wants done about *event*. Nothing, once what was due has happened."""
-    match event:
-        case Started() | Met() | Cancelled():
+    match event.state:
+        case "started" | "met" | "cancelled":
             return "none"
-        case BecameAtRisk():
+        case "at_risk":
             return "notify" if clock.is_open else "none"
-        case Escalated():
+        case "escalated":
             return "none" if event.is_over else "notify"
-        case Breached():
+        case "breached":
             if event.is_over:
                 return "none"
             may_move = policy is not None and policy.on_breach == "reassign" and clock.assignment_id is not None
@@ -202,19 +147,22 @@ def decide_action(clock: Clock, event: ClockEvent, policy: Policy | None) -> Act
                 return "reassign"
             return "notify"
         case _:
-            assert_never(event)
+            assert_never(event.state)
 
 
 def apply_changes(clock: Clock, events: list[ClockEvent], policy: Policy | None, now: datetime) -> Clock:
     """Return *clock* after *events*, with a line of history for each."""
     if not events:
         return clock
-    lines = tuple(Change(state_of(event), event.at, now, decide_action(clock, event, policy)) for event in events)
+    lines = tuple([Change(event.state, event.at, now, decide_action(clock, event, policy)) for event in events])
     return msgspec.structs.replace(clock, state=lines[-1].state, history=clock.history + lines)
 
 
 def _reached(deadline: Deadline, stop: Stop | None, until: datetime | None) -> list[State]:
     """Return the states that time alone brought about. Met exactly at the deadline is in time."""
+    latest = until if stop is None else stop.at
+    if latest is None or latest < deadline.at_risk_at:
+        return []
     instants: list[tuple[State, datetime | None]] = [
         ("at_risk", deadline.at_risk_at),
         ("breached", deadline.due_at),
@@ -228,11 +176,11 @@ def _reached(deadline: Deadline, stop: Stop | None, until: datetime | None) -> l
 def _timed(deadline: Deadline, state: State, *, is_over: bool) -> ClockEvent:
     match state:
         case "at_risk":
-            return BecameAtRisk(deadline.at_risk_at)
+            return ClockEvent(state, deadline.at_risk_at)
         case "breached":
-            return Breached(deadline.due_at, is_over)
+            return ClockEvent(state, deadline.due_at, is_over)
         case "escalated":
-            return Escalated(deadline.escalate_at or deadline.due_at, is_over)
+            return ClockEvent(state, deadline.escalate_at or deadline.due_at, is_over)
         case _:
             message = f"time alone does not lead to {state}"
             raise AssertionError(message)

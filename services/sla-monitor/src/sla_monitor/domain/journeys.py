@@ -8,75 +8,20 @@ at which somebody looked.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
 
 import msgspec
 
-from sla_monitor.domain.clocks import Clock, ClockEvent, Started, Stop, apply_changes, decide_changes
+from sla_monitor.domain.clocks import Change, Clock, ClockEvent, Stop, apply_changes, decide_changes
+from sla_monitor.domain.facts import Capture, Ending, Fact, Journey, Ownership, Touch
 from sla_monitor.domain.policies import Inputs, Policy, PolicyDocument, Stage, choose_policy, plan_deadline
 
 MOST_FACTS = 50  # per kind and lead: a form that is sent ten thousand times costs no more than one sent fifty times
 
 
-class Capture(msgspec.Struct, frozen=True):
-    """A submission record became this lead's. Never stored: its clocks hold all that is needed later."""
-
-    record_id: str
-    received_at: datetime
-    inputs: Inputs
-
-
-class Ownership(msgspec.Struct, frozen=True, omit_defaults=True):
-    """At ``at`` the lead got an owner, or a repeated submission found one (``retained``).
-
-    ``is_timed``: clocks were started for it, so a policy that comes later does not start more.
-    """
-
-    kind: Literal["assigned", "reassigned", "retained"]
-    at: datetime
-    record_id: str
-    received_at: datetime
-    assignment_id: str
-    rep_id: str
-    inputs: Inputs
-    is_timed: bool = False
-
-    @property
-    def anchor_id(self) -> str:
-        """Return the id that its clocks are named after."""
-        return self.record_id if self.kind == "retained" else self.assignment_id
-
-
-class Ending(msgspec.Struct, frozen=True, omit_defaults=True):
-    """At ``at`` the lead stopped being sales' business, for this record (nurtured) or altogether."""
-
-    kind: Literal["nurtured", "withheld", "consent_withdrawn"]
-    at: datetime
-    record_id: str
-
-
-class Touch(msgspec.Struct, frozen=True, omit_defaults=True):
-    """An activity that may meet a stage."""
-
-    activity_id: str
-    kind: str
-    at: datetime
-
-
-Fact = Capture | Ownership | Ending | Touch
-
-
-class Journey(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The facts of one lead, each kind in order of time."""
-
-    ownerships: tuple[Ownership, ...] = ()
-    endings: tuple[Ending, ...] = ()
-    touches: tuple[Touch, ...] = ()
-
-
 @dataclass(slots=True)
 class LeadFile:
-    """A lead's journey and clocks. ``version`` 0 = not stored yet.
+    """A lead's journey and clocks. ``version`` 0 = not stored yet. ``clock_count``: of all clocks it ever had; those
+    that are loaded may be fewer.
 
     ``changed``: the clocks that are not as they were loaded, with what they were (None: they are new).
     """
@@ -87,6 +32,7 @@ class LeadFile:
     clocks: dict[str, Clock] = field(default_factory=dict)
     changed: dict[str, Clock | None] = field(default_factory=dict)
     has_new_facts: bool = False
+    clock_count: int = 0
 
     @property
     def is_changed(self) -> bool:
@@ -97,6 +43,11 @@ class LeadFile:
         """Take in a new or changed clock."""
         self.changed.setdefault(clock.clock_id, self.clocks.get(clock.clock_id))
         self.clocks[clock.clock_id] = clock
+
+    def take_number(self) -> int:
+        """Return the number of the next new clock."""
+        self.clock_count += 1
+        return self.clock_count
 
     def keep(self, journey: Journey) -> None:
         """Take in a journey that knows more."""
@@ -127,8 +78,7 @@ class Rules:
         return document.stages.get(clock.stage)
 
 
-@dataclass(frozen=True, slots=True)
-class ClockChange:
+class ClockChange(msgspec.Struct, frozen=True):
     """A clock after a change, and what changed."""
 
     clock: Clock
@@ -137,9 +87,8 @@ class ClockChange:
 
 def record_fact(file: LeadFile, fact: Fact, rules: Rules, now: datetime) -> list[ClockChange]:
     """Take *fact* into the file and return every announcement that follows. A known fact changes nothing."""
-    changes: list[ClockChange] = []
     if isinstance(fact, Capture):
-        changes += _start_capture_clocks(file, fact, rules, now)
+        changes = _start_capture_clocks(file, fact, rules, now)
         for clock in _clocks_of(file, fact.record_id, is_owned=False):
             changes += _stop(file, clock, rules, now)
         return changes
@@ -147,6 +96,7 @@ def record_fact(file: LeadFile, fact: Fact, rules: Rules, now: datetime) -> list
     if journey is file.journey:
         return []
     file.keep(journey)
+    changes = []
     for clock in [clock for clock in file.clocks.values() if clock.assignment_id is None]:
         changes += _stop(file, clock, rules, now)
     changes += _time_ownerships(file, rules, now)
@@ -166,6 +116,8 @@ def let_time_pass(file: LeadFile, clock_ids: Iterable[str], rules: Rules, now: d
 def _with_fact(journey: Journey, fact: Ownership | Ending | Touch) -> Journey:
     match fact:
         case Ownership():
+            if not journey.ownerships:
+                return msgspec.structs.replace(journey, ownerships=(fact,))
             if any(_is_same_ownership(known, fact) for known in journey.ownerships):
                 return journey
             kept = sorted((*journey.ownerships, fact), key=lambda known: (known.at, known.anchor_id))[-MOST_FACTS:]
@@ -209,8 +161,9 @@ def _start_capture_clocks(file: LeadFile, capture: Capture, rules: Rules, now: d
             deadline=plan_deadline(policy, capture.received_at),
             floor=capture.received_at,
             received_at=capture.received_at,
+            number=file.take_number(),
         )
-        changes += _announce(file, clock, [Started(clock.deadline.started_at)], rules, now)
+        changes.append(_start(file, clock, now))
     return changes
 
 
@@ -224,6 +177,8 @@ def _clocks_of(file: LeadFile, anchor_id: str, *, is_owned: bool) -> list[Clock]
 
 def _stop(file: LeadFile, clock: Clock, rules: Rules, now: datetime) -> list[ClockChange]:
     """End the clock of a capture by what became of its record: an owner meets it, an ending cancels it."""
+    if not file.journey.ownerships and not file.journey.endings:
+        return []
     stops = [
         Stop(owned.at, is_met=True, by=owned.kind, ref=owned.assignment_id)
         for owned in file.journey.ownerships
@@ -272,9 +227,13 @@ def _mark_timed(file: LeadFile, owned: Ownership) -> None:
 def _is_first_answer(file: LeadFile, owned: Ownership) -> bool:
     """Tell whether sales could have had the lead since its receipt: not if it comes from somebody else, from nurture
     or from behind a missing consent. Then the owner's time starts when the owner is named."""
-    return owned.kind != "reassigned" and not any(
-        ending.record_id == owned.record_id and ending.at < owned.at for ending in file.journey.endings
-    )
+    if owned.kind == "reassigned":
+        return False
+    # A loop, not any(): this runs for every clock of every owner.
+    for ending in file.journey.endings:  # noqa: SIM110
+        if ending.record_id == owned.record_id and ending.at < owned.at:
+            return False
+    return True
 
 
 def _floor_of(file: LeadFile, owned: Ownership) -> datetime:
@@ -309,8 +268,9 @@ def _start_owner_clock(
         assignment_id=owned.assignment_id,
         rep_id=owned.rep_id,
         reassignments=_count_reassignments(file, owned),
+        number=file.take_number(),
     )
-    return _announce(file, clock, [Started(clock.deadline.started_at)], rules, now)
+    return [_start(file, clock, now)]
 
 
 def _inputs_of(file: LeadFile, owned: Ownership) -> Inputs:
@@ -341,8 +301,7 @@ def _update_owner_clock(file: LeadFile, clock: Clock, position: int, rules: Rule
     if policy is not None and floor != clock.floor:
         # A late event says that sales could not have had the lead earlier: its time starts anew.
         deadline = plan_deadline(policy, _start_of(policy, owned, floor))
-        clock = msgspec.structs.replace(clock, deadline=deadline, floor=floor, state="started", stop=None)
-        changes += _announce(file, clock, [Started(deadline.started_at)], rules, now)
+        changes.append(_start(file, msgspec.structs.replace(clock, deadline=deadline, floor=floor, stop=None), now))
         clock = file.clocks[clock.clock_id]
     stage = rules.find_stage(clock)
     met_by = stage.met_by if stage is not None else frozenset()
@@ -373,6 +332,15 @@ def _settle(file: LeadFile, clock: Clock, stops: list[Stop], rules: Rules, now: 
     clock = msgspec.structs.replace(clock, stop=stop)
     file.put(clock)
     return _announce(file, clock, decide_changes(clock, stop, None), rules, now)
+
+
+def _start(file: LeadFile, clock: Clock, now: datetime) -> ClockChange:
+    """Let the clock run, for the first time or anew."""
+    started_at = clock.deadline.started_at
+    history = (*clock.history, Change("started", started_at, now))
+    clock = msgspec.structs.replace(clock, state="started", history=history)
+    file.put(clock)
+    return ClockChange(clock, ClockEvent("started", started_at))
 
 
 def _announce(file: LeadFile, clock: Clock, events: list[ClockEvent], rules: Rules, now: datetime) -> list[ClockChange]:

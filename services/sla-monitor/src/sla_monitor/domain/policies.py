@@ -15,7 +15,7 @@ StartsAt = Literal["received", "assigned"]
 BreachAction = Literal["notify", "reassign"]
 
 
-class Inputs(msgspec.Struct, frozen=True, omit_defaults=True):
+class Inputs(msgspec.Struct, frozen=True, array_like=True):
     """What a policy was chosen by. None = not known at that stage, which never satisfies a condition."""
 
     source_kind: str
@@ -42,15 +42,14 @@ class Segment:
 
     def find_mismatch(self, inputs: Inputs) -> str | None:
         """Return the first condition that *inputs* does not satisfy, or None if it satisfies all."""
-        one_of = (
-            ("source_kind", self.source_kinds, inputs.source_kind),
-            ("source_key", self.source_keys, inputs.source_key),
-            ("country", self.countries, inputs.country),
-            ("grade", self.grades, inputs.grade),
-        )
-        for name, wanted, value in one_of:
-            if wanted is not None and value not in wanted:
-                return name
+        if self.source_kinds is not None and inputs.source_kind not in self.source_kinds:
+            return "source_kind"
+        if self.source_keys is not None and inputs.source_key not in self.source_keys:
+            return "source_key"
+        if self.countries is not None and inputs.country not in self.countries:
+            return "country"
+        if self.grades is not None and inputs.grade not in self.grades:
+            return "grade"
         if self.is_mql is not None and inputs.is_mql is not self.is_mql:
             return "is_mql"
         if self.is_new_lead is not None and inputs.is_new_lead is not self.is_new_lead:
@@ -75,7 +74,7 @@ class Stage:
     met_by: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Policy:
     """Durations are business time of ``calendar``, counted from the clock's start; ``escalate_after`` from the due."""
 
@@ -89,6 +88,13 @@ class Policy:
     on_breach: BreachAction = "notify"
     max_reassignments: int = 0
     escalate_after: timedelta | None = None
+
+    @cached_property
+    def durations(self) -> tuple[timedelta, ...]:
+        """Return how long after the start a clock is at risk, due, and escalated (if it ever is)."""
+        if self.escalate_after is None:
+            return self.at_risk_after, self.target
+        return self.at_risk_after, self.target, self.target + self.escalate_after
 
 
 @dataclass(frozen=True)
@@ -115,6 +121,13 @@ class PolicyDocument:
         return frozenset().union(*(stage.met_by for stage in self.stages.values()))
 
     @cached_property
+    def of_stage(self) -> dict[str, tuple[Policy, ...]]:
+        """Return the policies of each stage, in the order in which they are looked at."""
+        return {
+            stage_id: tuple(policy for policy in self.policies if policy.stage == stage_id) for stage_id in self.stages
+        }
+
+    @cached_property
     def _by_id(self) -> dict[str, Policy]:
         return {policy.policy_id: policy for policy in self.policies}
 
@@ -123,7 +136,7 @@ class PolicyDocument:
         return self._by_id.get(policy_id)
 
 
-class Deadline(msgspec.Struct, frozen=True, omit_defaults=True):
+class Deadline(msgspec.Struct, frozen=True):
     """The instants of one clock, UTC."""
 
     started_at: datetime
@@ -142,8 +155,8 @@ class Considered:
 
 def choose_policy(document: PolicyDocument, stage_id: str, inputs: Inputs) -> Policy | None:
     """Return the first policy of the stage whose segment fits, or None: then nothing is timed."""
-    for policy in document.policies:
-        if policy.stage == stage_id and policy.segment.find_mismatch(inputs) is None:
+    for policy in document.of_stage.get(stage_id, ()):
+        if policy.segment.find_mismatch(inputs) is None:
             return policy
     return None
 
@@ -151,18 +164,13 @@ def choose_policy(document: PolicyDocument, stage_id: str, inputs: Inputs) -> Po
 def explain_choice(document: PolicyDocument, stage_id: str, inputs: Inputs) -> list[Considered]:
     """Return the policies of the stage in the order they were looked at, up to the chosen one."""
     considered = []
-    for policy in document.policies:
-        if policy.stage == stage_id:
-            considered.append(Considered(policy.policy_id, policy.segment.find_mismatch(inputs)))
-            if considered[-1].lost_by is None:
-                break
+    for policy in document.of_stage.get(stage_id, ()):
+        considered.append(Considered(policy.policy_id, policy.segment.find_mismatch(inputs)))
+        if considered[-1].lost_by is None:
+            break
     return considered
 
 
 def plan_deadline(policy: Policy, start: datetime) -> Deadline:
     """Return the instants at which a clock of *policy* that starts at *start* changes by itself."""
-    durations = [policy.at_risk_after, policy.target]
-    if policy.escalate_after is not None:
-        durations.append(policy.target + policy.escalate_after)
-    at_risk_at, due_at, *rest = add_each(policy.calendar, start, durations)
-    return Deadline(start, at_risk_at, due_at, rest[0] if rest else None)
+    return Deadline(start, *add_each(policy.calendar, start, policy.durations))
