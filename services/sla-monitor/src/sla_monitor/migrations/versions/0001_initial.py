@@ -42,7 +42,7 @@ def upgrade() -> None:
             clock_id text NOT NULL,
             detail bytea NOT NULL,
             PRIMARY KEY (lead_id, number)
-        ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02)
+        ) WITH (autovacuum_vacuum_scale_factor = 0.02)
     """)
     # The list of running clocks by time left; a closed clock costs it nothing.
     op.execute("CREATE INDEX clock_open ON clock (due_at, lead_id) WHERE closed_at IS NULL")
