@@ -8,7 +8,7 @@ import pytest
 
 from local_stack import services
 from local_stack.failure import StackError
-from local_stack.ports import LOOPBACK, free_ports, is_free, kept_ports
+from local_stack.ports import LOOPBACK, free_ports, is_free, kept_ports, port_claims
 from local_stack.services import SERVICES, Service, choose_ports
 
 
@@ -79,3 +79,20 @@ def test_damaged_memory_of_ports_is_forgotten(tmp_path: Path) -> None:
     file = tmp_path / "ports.json"
     file.write_text("{", "utf-8")
     assert kept_ports(file, ["broker"]).keys() == {"broker"}
+
+
+def test_port_is_claimed_by_one_stack_at_a_time(tmp_path: Path) -> None:
+    with port_claims(tmp_path) as ours:
+        with port_claims(tmp_path) as theirs:
+            assert ours(8001)
+            assert not theirs(8001)
+            assert theirs(8002)
+        assert ours(8002)
+    with port_claims(tmp_path) as later:
+        assert later(8001)
+
+
+def test_documented_port_that_another_stack_is_about_to_use_gives_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    (port,) = free_ports(1)
+    monkeypatch.setattr(services, "SERVICES", (Service("ingest", "ingest", "INGEST_", port),))
+    assert choose_ports({}, lambda _: False)["ingest"] != port

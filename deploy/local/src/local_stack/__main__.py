@@ -41,7 +41,7 @@ def up(
 
     with running_stack(data, with_services=not servers_only, is_shared=True, say=console.print) as stack:
         for name, url in stack.urls.items():
-            console.print(f"  {name:<12} {url}  docs {url}/docs  metrics {url}/metrics")
+            console.print(f"  {name:<12} {url}  docs {url}/docs  metrics {url}/metrics", soft_wrap=True)
         console.print(f"  {'PostgreSQL':<12} {stack.servers.database_url}", soft_wrap=True)
         console.print(f"  {'Kafka':<12} {stack.servers.kafka_bootstrap_servers}")
         console.print("Ctrl-C, or `make down` in another terminal, stops all of it; the data is kept.")
@@ -147,7 +147,8 @@ def demo(data: DataDir = STATE) -> None:
     """Send real payloads and 200 leads through everything, show what became of each; exit code 0 if all is right."""
     from local_stack.demo.run import run_demo  # noqa: PLC0415 - as in `up`
 
-    raise typer.Exit(run_demo(data, Console(highlight=False, width=max(console.width, 150))))
+    # A file or a pipe has no width of its own: wide enough for the table's longest lines.
+    raise typer.Exit(run_demo(data, console if console.is_terminal else Console(highlight=False, width=150)))
 
 
 app.command()(bench)
