@@ -11,8 +11,6 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from shared.db import plain_url
 
-RUNTIME_TABLES = ("inbox", "outbox", "timer", "parked", "dead_letter", "audit", "document", "live_document")
-
 RUNTIME_DDL = """
 CREATE TABLE inbox (
     event_id uuid NOT NULL,
@@ -113,6 +111,18 @@ CREATE TABLE live_document (
     why text NOT NULL,
     FOREIGN KEY (kind, version) REFERENCES document
 );
+
+-- What a POST with an Idempotency-Key was answered, sealed; null while it runs.
+CREATE TABLE idempotency (
+    key_id text NOT NULL,
+    route text NOT NULL,
+    key text NOT NULL,
+    fingerprint bytea NOT NULL,
+    answer bytea,
+    created_at timestamptz NOT NULL,
+    PRIMARY KEY (key_id, route, key)
+);
+CREATE INDEX idempotency_created ON idempotency (created_at);
 """
 
 

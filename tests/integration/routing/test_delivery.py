@@ -188,6 +188,24 @@ async def test_a_target_that_is_no_longer_allowed_is_refused_before_any_connecti
     assert crm.deliveries == []
 
 
+async def test_a_name_that_points_inside_once_it_was_accepted_is_not_connected_to(routing, crm, kit, monkeypatch):
+    loop, addresses = asyncio.get_running_loop(), {"crm.example.com": "93.184.215.14"}
+    look_up = loop.getaddrinfo
+
+    async def answer(host, port, **options) -> object:
+        return await look_up(addresses.get(host, host), port, **options)
+
+    monkeypatch.setattr(loop, "getaddrinfo", answer)
+    await kit.add_rep(routing, "ana")
+    await kit.add_endpoint(routing, crm.url.replace("http://127.0.0.1", "https://crm.example.com") + "/hook")
+    addresses["crm.example.com"] = "10.0.0.7"
+    async with kit.delivering(routing):
+        await routing.feed(make_case())
+        await kit.failed(routing, 1)
+    (callback,) = await callbacks_of(routing)
+    assert (callback["state"], callback["last_outcome"], crm.deliveries) == ("pending", "target_refused", [])
+
+
 async def test_a_crash_between_post_and_recording_sends_the_same_id_and_body_again(routing, crm, kit):
     await kit.add_rep(routing, "ana")
     await kit.add_endpoint(routing, f"{crm.url}/hook")
@@ -204,6 +222,36 @@ async def test_a_crash_between_post_and_recording_sends_the_same_id_and_body_aga
     assert (first.id, first.body) == (again.id, again.body)
     (callback,) = await callbacks_of(routing)
     assert (callback["state"], callback["attempts"]) == ("delivered", 2)
+
+
+class StuckConnection:
+    """A connection of a database too busy to say goodbye."""
+
+    def __init__(self) -> None:
+        self.is_listening = asyncio.Event()
+
+    async def add_listener(self, *_: object) -> None:
+        self.is_listening.set()
+
+    def add_termination_listener(self, _: object) -> None:
+        pass
+
+    async def close(self, *, timeout: float) -> None:  # noqa: ARG002, ASYNC109 - as asyncpg has it
+        raise TimeoutError
+
+
+async def test_a_database_too_busy_to_say_goodbye_does_not_hold_the_shutdown(routing, monkeypatch):
+    connection = StuckConnection()
+
+    async def dedicated() -> StuckConnection:
+        return connection
+
+    monkeypatch.setattr(routing.runtime.database, "dedicated", dedicated)
+    worker = DeliveryWorker(routing.runtime)
+    task = asyncio.create_task(worker.run())
+    await connection.is_listening.wait()
+    await worker.drain()
+    await asyncio.wait_for(task, 10)
 
 
 async def test_two_workers_send_each_callback_once(routing, crm, kit):

@@ -7,6 +7,7 @@ import pytest
 
 from shared import access
 from shared.db import ConnectionSql
+from shared.http import encode_cursor
 from shared.runtime import Runtime
 from shared.testing import RecordingPublisher, SteppedClock
 
@@ -147,3 +148,32 @@ async def test_cursor_of_another_list_is_a_clear_error(toy: Toy, runtime: Runtim
         answer = await client.get("/v1/parking", params={"cursor": "bm9uc2Vuc2U"})
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["pointer"] == "query:/cursor"
+
+
+async def test_audit_shows_the_changes_of_one_subject_on_every_page(toy: Toy, runtime: Runtime[ToyRepository]) -> None:
+    async with runtime.work() as work:
+        for number in range(3):
+            for subject in ("s-1", "s-2"):
+                work.audit(actor="crm", action=f"thing.{number}", subject=subject)
+    async with toy.http(runtime, "admin") as client:
+        query: dict[str, str | int] = {"subject": "s-1", "limit": 2}
+        first = (await client.get("/v1/audit", params=query)).json()
+        second = (await client.get("/v1/audit", params={**query, "cursor": first["next_cursor"]})).json()
+    items = [*first["items"], *second["items"]]
+    assert [(item["subject"], item["action"]) for item in items] == [
+        ("s-1", "thing.2"), ("s-1", "thing.1"), ("s-1", "thing.0"),
+    ]  # fmt: skip
+    assert second["next_cursor"] is None
+
+
+LISTS = ("/v1/parking", "/v1/dead-letters", "/v1/audit", "/v1/documents/toy_rules/versions")
+
+
+@pytest.mark.parametrize("value", ["x", "-1", "9" * 30, "\u0661", "1e3", ""])
+async def test_forged_cursor_is_a_clear_error_on_every_list(
+    toy: Toy, runtime: Runtime[ToyRepository], value: str
+) -> None:
+    async with toy.http(runtime, "admin") as client:
+        answers = [await client.get(path, params={"cursor": encode_cursor(value)}) for path in LISTS]
+    found = {(answer.status_code, answer.json()["errors"][0]["pointer"]) for answer in answers}
+    assert found == {(422, "query:/cursor")}

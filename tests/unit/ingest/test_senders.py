@@ -311,3 +311,19 @@ def test_no_payload_whatever_breaks_a_mapping(make_inbound: MakeInbound, kind: s
     headers = {b"content-type": content_type}
     records = SENDERS[kind].map_delivery(make_inbound(payload, kind, headers=headers, is_form=False))
     assert all(record is not None for record in records)
+
+
+@pytest.mark.parametrize("event_type", ["consent.granted", "com.acme.consent.given", "contact.consent.opted_in"])
+def test_a_grant_by_event_is_neither_a_proof_nor_a_withdrawal(make_inbound: MakeInbound, event_type: str):
+    payload = {"type": event_type, "data": {"email": "dana@example.com"}}
+    record = only(standard_webhooks.map_delivery(make_inbound(payload, "standard_webhooks")))
+    assert isinstance(record, UnmappableRecord)
+    assert record.reason == "consent_grant"
+
+
+@pytest.mark.parametrize("event_type", ["consent.withdrawn", "contact.unsubscribed", "consent.opted_out"])
+def test_a_no_by_event_is_a_withdrawal(make_inbound: MakeInbound, event_type: str):
+    payload = {"type": event_type, "data": {"email": "dana@example.com"}}
+    record = only(standard_webhooks.map_delivery(make_inbound(payload, "standard_webhooks")))
+    assert isinstance(record, ConsentRecord)
+    assert record.signal.state == "withdrawn"

@@ -23,8 +23,32 @@ _PROBLEM_SCHEMA = {
     },
 }
 _PROBLEM = {"content": {"application/problem+json": {"schema": _PROBLEM_SCHEMA}}}
+_RETRY_AFTER = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
+_RECEIPT = {
+    "type": "object",
+    "required": ["submission_id"],
+    "properties": {
+        "submission_id": _TEXT,
+        "duplicate": {"type": "boolean"},
+        "records": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["record_id", "nature"],
+                "properties": {
+                    "record_id": _TEXT,
+                    "nature": {"type": "string", "enum": ["lead", "activity", "ignored", "quarantined"]},
+                    "lead_id": _TEXT,
+                },
+            },
+        },
+    },
+}
 _ANSWERS: dict[int | str, dict[str, Any]] = {
-    200: {"description": "Durable: our ids, or the answer this kind of sender wants. Also for a repeated delivery."},
+    200: {
+        "description": "Durable: our ids, or the answer this kind of sender wants. Also for a repeated delivery.",
+        "content": {"application/json": {"schema": {"anyOf": [_RECEIPT, {"type": "object"}]}}},
+    },
     400: {"description": "The body cannot be read", **_PROBLEM},
     401: {"description": "The signature does not hold; no reason is given", **_PROBLEM},
     403: {"description": "This site may not post here", **_PROBLEM},
@@ -33,19 +57,41 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
     413: {"description": "The body is too large", **_PROBLEM},
     415: {"description": "A compressed body, or a content type this kind of sender does not send", **_PROBLEM},
     422: {"description": "Refused content, each place named by JSON pointer; or a reused Idempotency-Key", **_PROBLEM},
-    503: {"description": "Overloaded, suspended, or the database is away: come again after Retry-After", **_PROBLEM},
+    503: {
+        "description": "Overloaded, suspended, or the database is away: come again after Retry-After",
+        "headers": _RETRY_AFTER,
+        **_PROBLEM,
+    },
+}
+_HANDSHAKE_ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The answer that this kind of sender wants", "content": {"text/plain": {"schema": _TEXT}}},
+    400: {"description": "Not a handshake"},
+    404: _ANSWERS[404],
+    405: {"description": "This kind of sender has no handshake by GET", **_PROBLEM},
+    503: _ANSWERS[503],
 }
 _BODY = {
+    "parameters": [
+        {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "required": False,
+            "description": "The same key and body: the first answer again. The same key and another body: 422.",
+            "schema": {"type": "string", "minLength": 1, "maxLength": 200},
+        }
+    ],
     "requestBody": {
         "required": True,
         "description": "What the sender of this kind posts, as it documents it.",
         "content": {
             "application/json": {"schema": {}},
             "application/cloudevents+json": {"schema": {}},
+            "application/cloudevents-batch+json": {"schema": {}},
+            "text/plain": {"schema": _TEXT},
             "application/x-www-form-urlencoded": {"schema": {"type": "object"}},
             "multipart/form-data": {"schema": {"type": "object"}},
         },
-    }
+    },
 }
 Key = Annotated[str, Path(description="The source's key.")]
 
@@ -71,7 +117,7 @@ def door_routes(door: Door) -> APIRouter:
         """Take a delivery in: verified on its raw bytes, stored, then answered. ``Idempotency-Key`` is honoured."""
         return _ThroughTheDoor(door)
 
-    @router.get(path, responses={200: _ANSWERS[200], 404: _ANSWERS[404]}, response_class=Response)
+    @router.get(path, responses=_HANDSHAKE_ANSWERS, response_class=Response)
     async def shake_hands(key: Key, request: Request) -> Response:  # noqa: ARG001 - as above
         """Answer a sender's handshake, for the kinds that have one."""
         return _ThroughTheDoor(door)

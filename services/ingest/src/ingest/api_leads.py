@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 from fastapi import APIRouter, Header, Path, Request
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from ingest.capture import Capture
 from ingest.domain.arrival import Arrival
@@ -16,7 +16,7 @@ from ingest.door import Door, idempotency_key_of
 from ingest.repository import IngestRepository
 from shared.contracts import ActivityKind, Lead
 from shared.db import Record
-from shared.http import Problem, Strict, require_scope
+from shared.http import Instant, Problem, Strict, require_scope
 from shared.ids import new_id
 from shared.runtime import Runtime
 
@@ -24,7 +24,9 @@ LeadId = Annotated[UUID, Path(description="The lead.")]
 API_SOURCE = "api"
 _MAX_LEAD_TIME = timedelta(minutes=5)  # clocks of callers differ; a later instant is a mistake
 _MOST_RECORDS = 100
-_Code = Annotated[str, Field(max_length=100, pattern=r"^[^\x00-\x1f\x7f]*$")]
+_NO_CONTROL = r"^[^\x00-\x1f\x7f]*$"  # a NUL would be refused by a later service's database, and park the lead
+_Name = Annotated[str, Field(max_length=60, pattern=_NO_CONTROL)]
+_Code = Annotated[str, Field(max_length=100, pattern=_NO_CONTROL)]
 
 
 class RecordView(BaseModel):
@@ -76,8 +78,8 @@ class ActivityRequest(Strict):
     """What a known lead did, or what the CRM says of it. ``detail``: codes, no free text."""
 
     kind: ActivityKind
-    occurred_at: AwareDatetime | None = None
-    detail: dict[Annotated[str, Field(max_length=60)], _Code] = Field(default_factory=dict, max_length=20)
+    occurred_at: Instant | None = None
+    detail: dict[_Name, _Code] = Field(default_factory=dict, max_length=20)
 
 
 class ActivityView(BaseModel):

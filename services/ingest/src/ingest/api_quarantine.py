@@ -16,7 +16,19 @@ from ingest.domain.refusal import RefusedBody
 from ingest.replay import Replay
 from ingest.repository import IngestRepository
 from shared.db import Record
-from shared.http import Cursor, Limit, Page, Principal, Problem, Strict, decode_cursor, encode_cursor, require_scope
+from shared.http import (
+    Cursor,
+    IdempotentRoute,
+    Limit,
+    Page,
+    Principal,
+    Problem,
+    Strict,
+    decode_cursor,
+    encode_cursor,
+    invalid_cursor,
+    require_scope,
+)
 from shared.runtime import Runtime
 
 RecordId = Annotated[UUID, Path(description="The record.")]
@@ -57,7 +69,7 @@ class DiscardRequest(Strict):
 
 def quarantine_routes(runtime: Runtime[IngestRepository], replay: Replay) -> APIRouter:
     """Return the routes."""
-    router = APIRouter(tags=["quarantine"])
+    router = APIRouter(tags=["quarantine"], route_class=IdempotentRoute)
 
     @router.get("/v1/quarantine", dependencies=[require_scope("leads:read")])
     async def list_quarantined(
@@ -138,4 +150,4 @@ def _uuid(text: str) -> str:
     try:
         return str(UUID(text))
     except ValueError:
-        raise Problem(422, "invalid_cursor", "This cursor was not made by this list") from None
+        raise invalid_cursor() from None

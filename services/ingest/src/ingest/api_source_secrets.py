@@ -9,7 +9,7 @@ from ingest.api_source_views import SecretAdd, SourceWithSecret
 from ingest.api_sources import Manager, SourceKey, audited, checked_secret, lock_source, seal_secret, show_source
 from ingest.repository import IngestRepository
 from ingest.sources import SourceDirectory
-from shared.http import Problem
+from shared.http import IdempotentRoute, Problem
 from shared.runtime import Runtime
 
 MAX_SECRETS = 5
@@ -17,7 +17,7 @@ MAX_SECRETS = 5
 
 def source_secret_routes(runtime: Runtime[IngestRepository], sources: SourceDirectory) -> APIRouter:
     """Return the routes."""
-    router = APIRouter(tags=["sources"])
+    router = APIRouter(tags=["sources"], route_class=IdempotentRoute)
 
     @router.post("/v1/sources/{key}/secrets", status_code=201)
     async def add_secret(key: SourceKey, request: SecretAdd, principal: Manager) -> SourceWithSecret:

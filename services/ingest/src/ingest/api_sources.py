@@ -13,7 +13,20 @@ from ingest.domain.senders.registry import SENDERS
 from ingest.repository import IngestRepository
 from ingest.repository_sources import SealedSecret, StoredSource
 from ingest.sources import SourceDirectory
-from shared.http import Cursor, Limit, Page, Principal, Problem, decode_cursor, encode_cursor, require_scope
+from shared.http import (
+    Cursor,
+    IdempotentRoute,
+    IfMatch,
+    Limit,
+    Page,
+    Principal,
+    Problem,
+    check_if_match,
+    decode_cursor,
+    encode_cursor,
+    etag_of,
+    require_scope,
+)
 from shared.ids import new_id
 from shared.runtime import Runtime
 from shared.secret_box import SecretBox
@@ -24,10 +37,10 @@ Manager = Annotated[Principal, require_scope("config:apply")]
 
 def source_routes(runtime: Runtime[IngestRepository], sources: SourceDirectory) -> APIRouter:
     """Return the routes."""
-    router = APIRouter(tags=["sources"])
+    router = APIRouter(tags=["sources"], route_class=IdempotentRoute)
 
     @router.post("/v1/sources", status_code=201)
-    async def create_source(request: SourceCreate, principal: Manager) -> SourceWithSecret:
+    async def create_source(request: SourceCreate, response: Response, principal: Manager) -> SourceWithSecret:
         """Create a source."""
         sender = SENDERS.get(request.kind)
         if sender is None:
@@ -57,7 +70,10 @@ def source_routes(runtime: Runtime[IngestRepository], sources: SourceDirectory) 
                 why=request.why,
             )
         await sources.refresh()
-        return await show_source(runtime, stored.key, secret)
+        view = await show_source(runtime, stored.key, secret)
+        response.headers["Location"] = f"/v1/sources/{stored.key}"
+        response.headers["ETag"] = etag_of(view.revision)
+        return view
 
     @router.get("/v1/sources", dependencies=[require_scope("config:apply")])
     async def list_sources(limit: Limit = 50, cursor: Cursor = None) -> Page[SourceView]:
@@ -69,19 +85,23 @@ def source_routes(runtime: Runtime[IngestRepository], sources: SourceDirectory) 
         return Page(items=items, next_cursor=encode_cursor(items[-1].key) if len(rows) > limit else None)
 
     @router.get("/v1/sources/{key}", dependencies=[require_scope("config:apply")])
-    async def get_source(key: SourceKey) -> SourceView:
-        """Return one source."""
+    async def get_source(key: SourceKey, response: Response) -> SourceView:
+        """Return one source, with the ``ETag`` that a change may name."""
         async with runtime.read() as repo:
             stored = await repo.sources.find(key)
         if stored is None:
             raise _no_source()
+        response.headers["ETag"] = etag_of(stored.revision)
         return SourceView.of(stored)
 
     @router.patch("/v1/sources/{key}")
-    async def change_source(key: SourceKey, request: SourceChange, principal: Manager) -> SourceView:
-        """Change the fields that are sent."""
+    async def change_source(
+        key: SourceKey, request: SourceChange, response: Response, principal: Manager, if_match: IfMatch = None
+    ) -> SourceView:
+        """Change the fields that are sent; with ``If-Match``, only if nobody changed the source since it was read."""
         async with runtime.work() as work:
             before = await lock_source(work.repo, key)
+            check_if_match(if_match, before.revision)
             sent: dict[str, Any] = {name: getattr(request, name) for name in request.model_fields_set - {"why"}}
             if "defaults" in sent:
                 sent["defaults"] = request.defaults.to_domain()
@@ -98,13 +118,14 @@ def source_routes(runtime: Runtime[IngestRepository], sources: SourceDirectory) 
                 why=request.why,
             )
         await sources.refresh()
-        return await get_source(key)
+        return await get_source(key, response)
 
     @router.delete("/v1/sources/{key}", status_code=204)
-    async def delete_source(key: SourceKey, principal: Manager) -> Response:
+    async def delete_source(key: SourceKey, principal: Manager, if_match: IfMatch = None) -> Response:
         """Delete a source: its deliveries get 404, and some senders then give up for good. Suspending is safer."""
         async with runtime.work() as work:
             before = await lock_source(work.repo, key)
+            check_if_match(if_match, before.revision)
             await work.repo.sources.delete(key)
             work.audit(actor=principal.client_id, action="source.delete", subject=key, before=audited(before))
         await sources.refresh()

@@ -21,11 +21,13 @@ from ingest.domain.senders.sender import Sender
 from ingest.domain.source import Inbound, Source
 from ingest.domain.verification import DUMMY_SECRETS, Headers, SignedRequest, find_proof
 from ingest.group_commit import GroupCommit, Overloaded
+from ingest.handshakes import HandshakeBudget
 from ingest.repository import IngestRepository
 from ingest.settings import IngestSettings
 from ingest.sources import SourceDirectory
 from shared.http import Problem
 from shared.ids import new_id
+from shared.logs import stack_of
 from shared.runtime import Runtime
 from shared.runtime.failures import is_dependency_failure
 
@@ -58,6 +60,7 @@ class Door:
         self._settings = settings
         self._sources = sources
         self._capture = capture
+        self._handshakes = HandshakeBudget()
         self._commits: GroupCommit[Arrival, Outcome] = GroupCommit(
             capture.keep,
             most_items=settings.commit_batch,
@@ -89,11 +92,9 @@ class Door:
             async with asyncio.timeout(self._settings.answer_seconds):
                 return await self._commits.submit(arrival, len(arrival.body))
         except Overloaded:
-            metrics.REJECTS.labels("overloaded").inc()
             raise _later("overloaded", "Too much waits already") from None
         except Exception as error:
             if is_dependency_failure(error):
-                metrics.REJECTS.labels("storage_away").inc()
                 raise _later("storage_away", "The submission cannot be kept now") from error
             raise
 
@@ -106,30 +107,28 @@ class Door:
             body = await self._read(receive, headers, sender.max_body)
             source, proof = self._authenticate(scope, headers, body, source, sender, received_at)
             inbound, records, answer = self._understand(source, sender, headers, body, proof, received_at)
+            outcome = await self._keep(self._arrival(inbound, records, scope, body))
         except Problem as problem:
             metrics.REJECTS.labels(problem.code).inc()
             metrics.SUBMISSIONS.labels(kind, "rejected").inc()
-            problem.headers.update(_cors(source, headers))
+            problem.headers.update(_cors(source, headers))  # without it a browser hides the answer, and Retry-After
             raise
-        arrival = self._arrival(inbound, records, scope, body)
-        outcome = await self.submit(arrival)
-        # A 2xx only from here on: before COMMIT returned, a crash would lose a submission the sender will not repeat.
-        if outcome.verdict == "conflict":
-            raise Problem(
-                422,
-                "idempotency_conflict",
-                "This Idempotency-Key was used with another body",
-                headers=_cors(inbound.source, headers),
-            )
         metrics.SUBMISSIONS.labels(kind, outcome.verdict).inc()
         return answer or _receipt(outcome, sender, _cors(inbound.source, headers))
+
+    async def _keep(self, arrival: Arrival) -> Outcome:
+        outcome = await self.submit(arrival)
+        # A 2xx only from here on: before COMMIT returned, a crash would lose a submission nobody will repeat.
+        if outcome.verdict == "conflict":
+            raise Problem(422, "idempotency_conflict", "This Idempotency-Key was used with another body")
+        return outcome
 
     async def _read(self, receive: Receive, headers: Headers, limit: int) -> bytes:
         """Return the body. Errors: `Problem` 408, 413, 415."""
         if headers.get(b"content-encoding", b"identity").lower() not in {b"identity", b""}:
             raise Problem(415, "compressed_body", "Compressed bodies are not accepted")
         announced = headers.get(b"content-length", b"0")
-        if not announced.isdigit() or int(announced) > limit:
+        if not announced.isdigit() or len(announced) > 15 or int(announced) > limit:
             raise _too_large(limit)
         chunks: list[bytes] = []
         size = 0
@@ -176,9 +175,12 @@ class Door:
                 payload=payload, source=source, received_at=received_at, headers=headers, proof=proof, is_form=is_form
             )
             records = map_safely(sender, inbound)
-            return inbound, records, sender.answer(inbound) if sender.answer is not None else None
+            answer = sender.answer(inbound) if sender.answer is not None else None
         except RefusedBody as refused:
             raise problem_of(refused) from None
+        if answer is not None and not self._handshakes.spend(source.key, received_at):
+            raise _later("too_many_handshakes", "Too many handshakes", seconds=60)
+        return inbound, records, answer
 
     def _arrival(self, inbound: Inbound, records: tuple[Record, ...], scope: Scope, body: bytes) -> Arrival:
         headers = inbound.headers
@@ -209,8 +211,10 @@ def map_safely(sender: Sender, inbound: Inbound) -> tuple[Record, ...]:
         return sender.map_delivery(inbound) or (UnmappableRecord(reason="empty"),)
     except RefusedBody:
         raise
-    except Exception:
-        log.exception("mapping_failed", source_kind=sender.kind)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the delivery must not be lost for it
+        log.error(  # noqa: TRY400 - not the message: it may quote personal data
+            "mapping_failed", source_kind=sender.kind, stack=stack_of(error)
+        )
         return (UnmappableRecord(reason="mapping_failed"),)
 
 

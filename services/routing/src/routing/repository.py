@@ -91,8 +91,10 @@ class RoutingRepository:
 
     @staticmethod
     def _needs_owner(desk: Desk, case: LeadCleared) -> bool:
-        file = desk.files[case.lead_id]
-        return file.owner is None and (case.score.is_mql or not desk.document.has_nurture)
+        owner = desk.files[case.lead_id].owner
+        if owner is not None:
+            return owner.rep_id not in desk.roster.reps
+        return case.score.is_mql or not desk.document.has_nurture
 
     async def _load_accounts(self, desk: Desk, cases: Sequence[LeadCleared]) -> None:
         domains = sorted({domain for case in cases if (domain := account_domain(case.facts)) is not None})

@@ -28,19 +28,28 @@ class RequiredScope:
         header: str | None = Depends(_HEADER),
     ) -> Principal:
         """Return the caller. Errors: `Problem` 401, 403."""
-        key = bearer.credentials if bearer is not None else header
-        principal = await self._find(request, key) if key else None
+        principal = await _principal_of(request, bearer, header)
         if principal is None:
             raise Problem(401, "unauthorized", "A valid API key is needed", headers={"WWW-Authenticate": "Bearer"})
         if not principal.may(self.scope):
             raise Problem(403, "forbidden", "The API key lacks a scope", detail=f"This call needs {self.scope}.")
         return principal
 
-    @staticmethod
-    async def _find(request: Request, key: str) -> Principal | None:
-        runtime = request.app.state.runtime
-        async with runtime.database.connection() as sql:
-            return await find_principal(sql, key, runtime.clock.now())
+
+async def find_caller(request: Request) -> Principal | None:
+    """Return whose API key *request* carries, None without a valid one."""
+    return await _principal_of(request, await _BEARER(request), await _HEADER(request))
+
+
+async def _principal_of(
+    request: Request, bearer: HTTPAuthorizationCredentials | None, header: str | None
+) -> Principal | None:
+    key = bearer.credentials if bearer is not None else header
+    if not key:
+        return None
+    runtime = request.app.state.runtime
+    async with runtime.database.connection() as sql:
+        return await find_principal(sql, key, runtime.clock.now())
 
 
 def require_scope(scope: str) -> Any:

@@ -6,13 +6,14 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
 
 from shared.db import Sql
 from shared.documents import DocumentInvalid, DocumentNotFound, DocumentStore
 from shared.http import (
     Cursor,
+    IdempotentRoute,
     Limit,
     Page,
     Principal,
@@ -102,7 +103,7 @@ class Remaining(BaseModel):
 
 def operations_router(runtime: Runtime[Any]) -> APIRouter:
     """Return the operators' routes of one service."""
-    router = APIRouter(tags=["operations"])
+    router = APIRouter(tags=["operations"], route_class=IdempotentRoute)
     _add_parking(router, runtime)
     _add_lists(router, runtime)
     for store in runtime.service.documents:
@@ -175,15 +176,20 @@ def _add_lists(router: APIRouter, runtime: Runtime[Any]) -> None:
         return _page([DeadLetterView(**row) for row in rows], limit, [str(row["dead_letter_id"]) for row in rows])
 
     @router.get("/v1/audit", dependencies=[require_scope("admin")])
-    async def list_audit(limit: Limit = 50, cursor: Cursor = None) -> Page[AuditView]:
+    async def list_audit(
+        subject: Annotated[str | None, Query(max_length=200, description="Only changes of this subject.")] = None,
+        limit: Limit = 50,
+        cursor: Cursor = None,
+    ) -> Page[AuditView]:
         """List changes, newest first."""
         before = _id_in(cursor) if cursor is not None else "ffffffff-ffff-ffff-ffff-ffffffffffff"
         async with runtime.database.connection() as sql:
             rows = await sql.fetch(
                 "SELECT audit_id::text, at, actor, action, subject, before::text, after::text, why FROM audit"
-                " WHERE audit_id < $1::uuid ORDER BY audit_id DESC LIMIT $2",
+                " WHERE audit_id < $1::uuid AND ($3::text IS NULL OR subject = $3) ORDER BY audit_id DESC LIMIT $2",
                 before,
                 limit + 1,
+                subject,
             )
         views = [AuditView(**{**row, "before": _parsed(row["before"]), "after": _parsed(row["after"])}) for row in rows]
         return _page(views, limit, [row["audit_id"] for row in rows])

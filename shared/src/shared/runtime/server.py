@@ -161,6 +161,8 @@ def _problem_for(error: Exception) -> Problem:
         return problem_of(error)
     if isinstance(error, asyncpg.CharacterNotInRepertoireError | asyncpg.UntranslatableCharacterError):
         return Problem(422, "unstorable_text", "A text holds a NUL character, which cannot be kept")
+    if isinstance(error, asyncpg.DataError) and isinstance(error.__cause__, OverflowError | UnicodeEncodeError):
+        return Problem(422, "unstorable_value", "A value lies outside of what can be kept")
     if is_dependency_failure(error):
         return Problem(503, "dependency_away", "A dependency is away; try again", headers={"Retry-After": "1"})
     return Problem(500, "internal_error", "Something went wrong on our side")

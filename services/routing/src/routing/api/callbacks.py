@@ -11,7 +11,7 @@ from routing.api.views import CallbackView, Since, callback_views
 from routing.domain.callback_body import CallbackType
 from routing.endpoints import EndpointStore
 from routing.repository import RoutingRepository
-from shared.http import Cursor, Limit, Page, Principal, Problem, encode_cursor, require_scope
+from shared.http import Cursor, IdempotentRoute, Limit, Page, Principal, Problem, encode_cursor, require_scope
 from shared.runtime import Runtime
 
 CallbackState = Literal["pending", "delivered", "failed", "cancelled", "superseded"]
@@ -26,7 +26,7 @@ class ResentView(BaseModel):
 
 def build_router(runtime: Runtime[RoutingRepository]) -> APIRouter:
     """Return the routes about callbacks."""
-    router = APIRouter(tags=["callbacks"])
+    router = APIRouter(tags=["callbacks"], route_class=IdempotentRoute)
 
     @router.get("/v1/callbacks", dependencies=[require_scope("leads:read")])
     async def list_callbacks(

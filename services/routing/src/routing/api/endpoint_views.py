@@ -3,11 +3,11 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints
 
 from routing.api.views import NO_CONTROL, Why
 from routing.domain.callback_body import CallbackType
-from shared.http import Strict
+from shared.http import Instant, Strict
 
 Url = Annotated[str, StringConstraints(min_length=10, max_length=2000)]
 Description = Annotated[str, StringConstraints(max_length=200, pattern=NO_CONTROL)]
@@ -68,8 +68,8 @@ class ReplayRequest(Strict):
     """Send again what was written in [since, until). By default what was given up; ``delivered`` as well if asked
     for: receivers know the twins by their webhook-id."""
 
-    since: AwareDatetime
-    until: AwareDatetime | None = None
+    since: Instant
+    until: Instant | None = None
     states: tuple[ReplayState, ...] = Field(default=("failed",), min_length=1, max_length=2)
     why: Why
 

@@ -24,7 +24,7 @@ from routing.endpoints import EndpointStore
 from routing.repository import RoutingRepository
 from routing.settings import RoutingSettings
 from shared.db import Record
-from shared.http import Cursor, Limit, Page, Principal, Problem, encode_cursor, require_scope
+from shared.http import Cursor, IdempotentRoute, Limit, Page, Principal, Problem, encode_cursor, require_scope
 from shared.ids import new_id
 from shared.runtime import Runtime, UnitOfWork
 
@@ -34,7 +34,7 @@ Writer = Annotated[Principal, require_scope("routing:write")]
 
 def build_router(runtime: Runtime[RoutingRepository]) -> APIRouter:
     """Return the routes about endpoints."""
-    router = APIRouter(tags=["endpoints"])
+    router = APIRouter(tags=["endpoints"], route_class=IdempotentRoute)
     settings = runtime.settings
     assert isinstance(settings, RoutingSettings)
     allowed = AllowList.parse(settings.allowed_private_targets)

@@ -32,7 +32,18 @@ from routing.listings import Listings
 from routing.repository import RoutingRepository
 from shared.clock import format_instant
 from shared.documents import DocumentNotFound, DocumentStore
-from shared.http import Cursor, Limit, Page, Principal, Problem, Strict, decode_cursor, encode_cursor, require_scope
+from shared.http import (
+    Cursor,
+    IdempotentRoute,
+    Limit,
+    Page,
+    Principal,
+    Problem,
+    Strict,
+    decode_cursor,
+    encode_cursor,
+    require_scope,
+)
 from shared.runtime import Runtime
 
 Text = Annotated[str | None, Query(max_length=200)]
@@ -58,7 +69,7 @@ class ReplayView(BaseModel):
 
 def build_router(runtime: Runtime[RoutingRepository], documents: DocumentStore[RoutingDocument]) -> APIRouter:
     """Return the routes about leads."""
-    router = APIRouter(tags=["routing"])
+    router = APIRouter(tags=["routing"], route_class=IdempotentRoute)
 
     @router.get("/v1/leads/{lead_id}/routing", dependencies=[require_scope("leads:read")])
     async def get_lead_routing(lead_id: UUID) -> LeadRoutingView:
@@ -70,8 +81,8 @@ def build_router(runtime: Runtime[RoutingRepository], documents: DocumentStore[R
     async def assign_lead(
         lead_id: UUID, request: PlaceRequest, principal: Annotated[Principal, require_scope("routing:write")]
     ) -> AssignmentView:
-        """Give the lead to a rep, by a person's decision: caps and hours do not bind, consent does. Giving a lead to
-        the rep who has it changes nothing."""
+        """Give the lead to a rep, by a person's decision: caps and hours do not bind, consent and pauses do. Giving
+        a lead to the rep who has it changes nothing."""
         return await _place(runtime, str(lead_id), request, principal)
 
     @router.get("/v1/assignments", dependencies=[require_scope("leads:read")])
@@ -186,6 +197,9 @@ async def _place(
         if request.rep_id not in desk.roster.reps:
             errors = [{"pointer": "/rep_id", "detail": "no such rep"}]
             raise Problem(422, "rep_not_found", "The rep does not exist", errors=errors)
+        if desk.roster.reps[request.rep_id].is_paused:
+            errors = [{"pointer": "/rep_id", "detail": "paused: takes no leads, not even from a person"}]
+            raise Problem(409, "rep_paused", "The rep is paused", errors=errors)
         await work.repo.load_known(desk, [lead_id])
         file = _placeable(desk.files.get(lead_id))
         assert file.case is not None

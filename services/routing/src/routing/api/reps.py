@@ -10,13 +10,24 @@ import msgspec
 from fastapi import APIRouter, Query, Response
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_validator
 
-from routing.api.views import NO_CONTROL, RepId, RepPath, Why
+from routing.api.views import RepId, RepPath, Why
 from routing.domain.roster import absence_of
 from routing.reference import rep_of
 from routing.repository import RoutingRepository
 from routing.reps import RepStore, given_today
 from shared.db import Record
-from shared.http import Cursor, Limit, Page, Principal, Problem, Strict, decode_cursor, encode_cursor, require_scope
+from shared.http import (
+    Cursor,
+    IdempotentRoute,
+    Limit,
+    Page,
+    Principal,
+    Problem,
+    Strict,
+    decode_cursor,
+    encode_cursor,
+    require_scope,
+)
 from shared.ids import new_id
 from shared.runtime import Runtime
 
@@ -35,7 +46,7 @@ def _known_zone(name: str) -> str:
 
 @cache
 def _zones() -> frozenset[str]:
-    return frozenset(available_timezones())
+    return frozenset(available_timezones()) - {"localtime", "Factory"}  # each machine's own
 
 
 def _real_shifts(hours: dict[Weekday, list[tuple[str, str]]] | None) -> dict[Weekday, list[tuple[str, str]]] | None:
@@ -56,7 +67,9 @@ WorkingHours = Annotated[
     dict[Weekday, Annotated[list[tuple[ClockTime, ClockTime]], Field(max_length=MAX_SHIFTS)]] | None,
     AfterValidator(_real_shifts),
 ]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=NO_CONTROL)]
+# Goes into the CRM's fields: no line breaks, no marks that turn the direction of text.
+_ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]*$"
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_ONE_LINE)]
 _EMAIL = r"^[^@\s\x00-\x1f]+@[^@\s\x00-\x1f]+\.[^@\s\x00-\x1f]+$"
 Email = Annotated[str, StringConstraints(max_length=254, pattern=_EMAIL)]
 Cap = Annotated[int, Field(ge=0, le=100_000)]
@@ -123,7 +136,7 @@ class RepView(RepSettings):
 
 def build_router(runtime: Runtime[RoutingRepository]) -> APIRouter:
     """Return the routes about reps."""
-    router = APIRouter(tags=["reps"])
+    router = APIRouter(tags=["reps"], route_class=IdempotentRoute)
 
     @router.post("/v1/reps", status_code=201)
     async def create_rep(

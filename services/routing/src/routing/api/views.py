@@ -6,13 +6,14 @@ from typing import Annotated, Any
 
 import msgspec
 from fastapi import Path, Query
-from pydantic import AwareDatetime, BaseModel, StringConstraints
+from pydantic import BaseModel, StringConstraints
 
 from shared.db import Record
+from shared.http import Instant
 
 NO_CONTROL = r"^[^\x00-\x08\x0b-\x1f\x7f]*$"
 Why = Annotated[str, StringConstraints(min_length=3, max_length=500, pattern=NO_CONTROL)]
-Since = Annotated[AwareDatetime | None, Query(description="Only what happened at or after this instant.")]
+Since = Annotated[Instant | None, Query(description="Only what happened at or after this instant.")]
 RepId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]{0,62}$")]
 RepPath = Annotated[str, Path(max_length=63, description="Id of the rep.")]
 

@@ -5,6 +5,7 @@ when the lease ends; receivers drop the twin by that id. No database connection 
 """
 
 import asyncio
+import contextlib
 from collections import Counter
 from datetime import datetime, timedelta
 from typing import Any, get_args
@@ -20,6 +21,7 @@ from routing.delivery.signing import sign
 from routing.delivery.store import NOTIFY_CHANNEL, DeliveryStore, Result
 from routing.delivery.target import AllowList
 from routing.settings import RoutingSettings
+from shared.logs import stack_of
 from shared.runtime import Runtime
 from shared.runtime.failures import is_dependency_failure
 
@@ -201,7 +203,7 @@ class DeliveryWorker:
         self._runners.discard(runner)
         if not runner.cancelled() and (error := runner.exception()) is not None:
             # Its callback comes back when the lease ends.
-            log.error("callback_runner_failed", error=type(error).__name__, exc_info=error)
+            log.error("callback_runner_failed", error=type(error).__name__, stack=stack_of(error))
 
     async def _run_lane(self, lane: Lane) -> None:
         """Send from the lane's queue until it is empty: a task per slot, not per callback, saves 10 µs each."""
@@ -256,7 +258,9 @@ class DeliveryWorker:
                     self.wake()
                     await closed.wait()
                 finally:
-                    await connection.close(timeout=2)
+                    # A failure here would take the place of the cancellation that brought us here, and we would go on.
+                    with contextlib.suppress(Exception):
+                        await connection.close(timeout=2)
             except Exception as error:
                 if not is_dependency_failure(error):
                     raise

@@ -44,6 +44,8 @@ def route_lead(case: LeadCleared, file: LeadFile, desk: Desk) -> Decision:
     if file.is_blocked(case.verdict.decided_at):
         return Hold(_trace(desk, "consent", "consent_withdrawn_after_the_verdict"))
     if file.owner is not None:
+        if file.owner.rep_id not in desk.roster.reps:
+            return _replace_owner(case, file.owner, desk)
         return Retain(file.owner, _trace(desk, "existing_owner", "has_an_owner"))
     if desk.document.has_nurture and not case.score.is_mql:
         return Nurture(_trace(desk, "nurture", "below_mql_threshold"))
@@ -63,6 +65,15 @@ def move_lead(case: LeadCleared, owner: Tenure, reason: str, desk: Desk) -> Deci
         return Retain(owner, decision.trace)
     desk.relieve(owner)
     return Move(owner, decision.rep_id, decision.pool, decision.rule_id, "sla", reason, decision.trace)
+
+
+def _replace_owner(case: LeadCleared, owner: Tenure, desk: Desk) -> Decision:
+    """Give a lead that came back, and whose owner was removed, to somebody who is there; else it stays as it is."""
+    decision = _by_rules(case, desk, None, owner.rep_id)
+    if not isinstance(decision, Assign):
+        return Retain(owner, _trace(desk, "existing_owner", "owner_left_and_nobody_else"))
+    desk.relieve(owner)
+    return Move(owner, decision.rep_id, decision.pool, decision.rule_id, "rule", "owner_left", decision.trace)
 
 
 def place_lead(file: LeadFile, rep_id: str, reason: str, desk: Desk) -> Assign | Move:

@@ -14,6 +14,10 @@ from ingest.domain.source import EventNature, Inbound
 from shared.contracts import ActivityKind, ConsentSignal
 
 _CONSENT_WORDS: Final = frozenset({"unsubscribe", "unsubscribed", "withdrawn", "objected", "optout", "consent"})
+_NO_WORDS: Final = _CONSENT_WORDS - {"consent"}
+_YES_WORDS: Final = frozenset(
+    {"given", "granted", "grant", "optin", "subscribe", "subscribed", "confirmed", "renewed", "accepted", "in"}
+)
 _TEST_WORDS: Final = frozenset({"ping", "test", "validation"})
 _ACTIVITY_WORDS: Final = frozenset({"activity", "activities"})
 _LEAD_WORDS: Final = frozenset({"lead", "contact", "person", "prospect", "registration", "form", "submission"})
@@ -55,7 +59,7 @@ def map_event(envelope: EventEnvelope, data: Json, inbound: Inbound) -> Record:
 @lru_cache(maxsize=1_024)
 def nature_of(event_type: str) -> EventNature:
     """Return the nature that the words of *event_type* (``com.example.lead.created``) speak of."""
-    words = set(re.split(r"[^a-z0-9]+", event_type.lower()))
+    words = _words_of(event_type)
     if words & _CONSENT_WORDS:
         return "consent"
     if words & _TEST_WORDS:
@@ -63,6 +67,10 @@ def nature_of(event_type: str) -> EventNature:
     if words & _ACTIVITY_WORDS:
         return "activity"
     return "lead" if words & _LEAD_WORDS else "ignored"
+
+
+def _words_of(event_type: str) -> set[str]:
+    return set(re.split(r"[^a-z0-9]+", event_type.lower()))
 
 
 def _map_activity(envelope: EventEnvelope, data: dict[str, Json], inbound: Inbound) -> Record:
@@ -82,6 +90,9 @@ def _map_activity(envelope: EventEnvelope, data: dict[str, Json], inbound: Inbou
 
 
 def _map_consent(envelope: EventEnvelope, data: dict[str, Json], inbound: Inbound) -> Record:
+    words = _words_of(envelope.type)
+    if words & _YES_WORDS and not words & _NO_WORDS:  # a grant needs its proof: neither taken for one nor for a "no"
+        return UnmappableRecord(reason="consent_grant", dedupe_key=envelope.dedupe_key)
     mapped = map_fields(flatten(data), inbound)
     is_objection = "object" in envelope.type
     return ConsentRecord(
