@@ -18,6 +18,13 @@ TOPICS = (
     "leads.sla", "consent.changed", "leads.parking",
 )  # fmt: skip
 POLL_SECONDS = 0.1
+TABLES = {
+    "counters": "SELECT counter, sum(n)::int AS n FROM ingest.ledger_delta GROUP BY counter HAVING sum(n) <> 0",
+    "records": "SELECT record_id::text, lead_id::text, nature, state FROM ingest.record ORDER BY record_id",
+    "assignments": "SELECT assignment_id::text, lead_id::text, rep_id, ended_at FROM routing.assignment",
+    "sent": "SELECT callback_id::text, lead_id::text, event_type, state FROM routing.callback",
+    "clocks": "SELECT clock_id, lead_id::text, stage, state, closed_at FROM sla_monitor.clock",
+}
 
 Row = Mapping[str, Any]
 
@@ -124,24 +131,24 @@ def _seen(record: Any, prefix: str) -> Seen:
 
 
 async def collect(installation: Installation) -> Evidence:
-    """Return the present state of everything but the topics: those are read once, when nothing moves any more."""
-    counters = await rows(
-        installation, "SELECT counter, sum(n)::int AS n FROM ingest.ledger_delta GROUP BY counter HAVING sum(n) <> 0"
-    )
+    """Return the present state of everything but the topics: those are read once, when nothing moves any more.
+
+    The tables are read in one snapshot: counters of one instant and records of a later one differ, and mean nothing.
+    """
+    connection = await asyncpg.connect(installation.database_url)
+    try:
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            tables: dict[str, list[Row]] = {
+                name: [dict(row) for row in await connection.fetch(query)] for name, query in TABLES.items()
+            }
+    finally:
+        await connection.close()
     return Evidence(
-        records=await rows(
-            installation, "SELECT record_id::text, lead_id::text, nature, state FROM ingest.record ORDER BY record_id"
-        ),
-        counters={row["counter"]: row["n"] for row in counters},
-        assignments=await rows(
-            installation, "SELECT assignment_id::text, lead_id::text, rep_id, ended_at FROM routing.assignment"
-        ),
-        sent=await rows(
-            installation, "SELECT callback_id::text, lead_id::text, event_type, state FROM routing.callback"
-        ),
-        clocks=await rows(
-            installation, "SELECT clock_id, lead_id::text, stage, state, closed_at FROM sla_monitor.clock"
-        ),
+        records=tables["records"],
+        counters={row["counter"]: row["n"] for row in tables["counters"]},
+        assignments=tables["assignments"],
+        sent=tables["sent"],
+        clocks=tables["clocks"],
         received=await asyncio.to_thread(installation.read_callbacks),
     )
 
