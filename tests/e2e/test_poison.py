@@ -27,12 +27,12 @@ async def indigestible(installation: Installation, text: str) -> AsyncIterator[N
     """Let scoring fail to store every lead whose profile holds *text*: a row that breaks a constraint."""
     await execute(
         installation,
-        f"ALTER TABLE scoring.lead_score ADD CONSTRAINT planted CHECK (position('{text}'::bytea IN profile) = 0)",
+        f"ALTER TABLE scoring.score_decision ADD CONSTRAINT planted CHECK (position('{text}'::bytea IN profile) = 0)",
     )
     try:
         yield
     finally:
-        await execute(installation, "ALTER TABLE scoring.lead_score DROP CONSTRAINT planted")
+        await execute(installation, "ALTER TABLE scoring.score_decision DROP CONSTRAINT planted")
 
 
 async def states_of(installation: Installation, *promises: Promise) -> list[str]:

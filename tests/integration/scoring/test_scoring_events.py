@@ -146,7 +146,10 @@ async def test_a_batch_gives_what_its_events_give_one_by_one(create_database: Ca
 async def stored(harness: ServiceHarness) -> list[list[asyncpg.Record]]:
     """Return everything scoring keeps, but for ids that are made when it is stored."""
     return [
-        await harness.fetch("SELECT lead_id, points, raw, is_mql, lines, profile FROM lead_score ORDER BY lead_id"),
+        await harness.fetch(
+            "SELECT lead_id, score.points, score.raw, score.is_mql, lines, decision.profile FROM lead_score AS score"
+            " JOIN score_decision AS decision USING (lead_id) WHERE decision.decision_id = profile_id ORDER BY lead_id"
+        ),
         await harness.fetch(
             "SELECT lead_id, trigger, points, is_mql, profile FROM score_decision ORDER BY lead_id, decision_id"
         ),

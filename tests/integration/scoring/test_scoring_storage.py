@@ -3,11 +3,13 @@
 import asyncpg
 import pytest
 
-from scoring.repository import _DECISION_AT, _LOAD, _PROFILE_AT
+from scoring.repository import _ADD_AND_LOAD, _DECISION_AT, _LOAD, _PROFILE_AT
 from scoring.tables import METADATA
 from shared.ids import new_id
 from shared.testing import ServiceHarness
 from shared.testing.builders import NOON, make_activity, make_enriched
+
+NO_ACTIVITIES: tuple[list[str], ...] = ([], [], [], [], [], [])
 
 
 @pytest.mark.parametrize("table", METADATA.tables)
@@ -37,6 +39,9 @@ async def test_history_cannot_be_rewritten(scoring: ServiceHarness, statement: s
     [
         (_LOAD, ([new_id()], 1000, None), "activity_pkey"),
         (_LOAD, ([new_id()], 1000, None), "lead_score_pkey"),
+        (_LOAD, ([new_id()], 1000, None), "score_decision_pkey"),
+        (_ADD_AND_LOAD, ([new_id()], 1000, None, *NO_ACTIVITIES), "activity_pkey"),
+        (_ADD_AND_LOAD, ([new_id()], 1000, None, *NO_ACTIVITIES), "lead_score_pkey"),
         (_DECISION_AT, (new_id(), NOON), "score_decision_pkey"),
         (_PROFILE_AT, (new_id(), NOON), "score_decision_pkey"),
         (

@@ -1,12 +1,13 @@
 """A batch is handed out in few groups, and never out of a lead's order."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.contracts import LeadEnriched, LeadParked, LeadReleased
-from shared.runtime import Received
+from shared.runtime import Handlers, Received
 from shared.runtime.processing import in_key_order
 from shared.testing.builders import NOON, make_enriched
 
@@ -15,6 +16,15 @@ EVENTS = (
     LeadParked(lead_id="lead", consumer="c", parked_event_id="e", error="ValueError"),
     LeadReleased(lead_id="lead", consumer="c", outcome="retried"),
 )
+
+
+async def on_enriched(work: Any, batch: Sequence[Received[Any]]) -> None: ...
+
+
+async def on_parking(work: Any, batch: Sequence[Received[Any]]) -> None: ...
+
+
+HANDLERS: Handlers[Any] = {LeadEnriched: on_enriched, LeadParked: on_parking, LeadReleased: on_parking}
 
 
 def received(position: int, kind: int, key: str) -> Received[Any]:
@@ -29,19 +39,20 @@ batches = st.lists(st.tuples(st.integers(0, 2), st.sampled_from(["a", "b", "c"])
 @settings(max_examples=100)
 @given(batches)
 def test_every_lead_sees_its_events_in_the_order_of_arrival(batch: list[Received[Any]]) -> None:
-    handed_out = [item for _, group in in_key_order(batch) for item in group]
+    handed_out = [item for _, group in in_key_order(batch, HANDLERS) for item in group]
     for key in ("a", "b", "c"):
         assert [item for item in handed_out if item.key == key] == [item for item in batch if item.key == key]
 
 
 @settings(max_examples=100)
 @given(batches)
-def test_every_event_is_handed_out_once_to_the_handler_of_its_type(batch: list[Received[Any]]) -> None:
-    groups = in_key_order(batch)
+def test_every_event_is_handed_out_once_to_its_handler(batch: list[Received[Any]]) -> None:
+    groups = in_key_order(batch, HANDLERS)
     assert sorted(int(item.id) for _, group in groups for item in group) == list(range(len(batch)))
-    assert all(type(item.event) is event_type for event_type, group in groups for item in group)
+    assert all(HANDLERS[type(item.event)] is handler for handler, group in groups for item in group)
 
 
-def test_events_of_different_leads_and_one_type_are_one_group() -> None:
-    groups = in_key_order([received(0, 0, "a"), received(1, 1, "b"), received(2, 0, "c")])
-    assert [(event_type, len(group)) for event_type, group in groups] == [(LeadEnriched, 2), (LeadParked, 1)]
+def test_events_of_different_leads_and_one_handler_are_one_group() -> None:
+    batch = [received(0, 0, "a"), received(1, 1, "b"), received(2, 0, "c"), received(3, 2, "d")]
+    groups = in_key_order(batch, HANDLERS)
+    assert [(handler, len(group)) for handler, group in groups] == [(on_enriched, 2), (on_parking, 2)]

@@ -37,10 +37,10 @@ async def on_lead_enriched(work: Work, batch: Sequence[Received[LeadEnriched]]) 
     lead_ids = {received.event.lead_id for received in batch}
     await work.repo.lock_leads(list(lead_ids))
     submitted = [_submitted_activities(received.event, now) for received in batch]
-    fresh = await work.repo.add_activities(
-        [(received.event.lead_id, each) for received, done in zip(batch, submitted, strict=True) for each in done]
+    states, fresh = await work.repo.add_activities(
+        list(lead_ids),
+        [(received.event.lead_id, each) for received, done in zip(batch, submitted, strict=True) for each in done],
     )
-    states = await work.repo.load_states(list(lead_ids), leave_out=fresh)
     was_mql = {lead_id: state.is_mql for lead_id, state in states.items()}
     decisions = []
     for received, done in zip(batch, submitted, strict=True):
@@ -74,10 +74,9 @@ async def on_activity_recorded(work: Work, batch: Sequence[Received[ActivityReco
     lead_ids = {received.event.lead_id for received in batch}
     await work.repo.lock_leads(list(lead_ids))
     done = [_recorded_activity(received.event, now) for received in batch]
-    fresh = await work.repo.add_activities(
-        [(received.event.lead_id, activity) for received, activity in zip(batch, done, strict=True)]
+    states, fresh = await work.repo.add_activities(
+        list(lead_ids), [(received.event.lead_id, activity) for received, activity in zip(batch, done, strict=True)]
     )
-    states = await work.repo.load_states(list(lead_ids), leave_out=fresh)
     was_mql = {lead_id: state.is_mql for lead_id, state in states.items()}
     decisions = []
     for received, activity in zip(batch, done, strict=True):

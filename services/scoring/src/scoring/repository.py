@@ -1,7 +1,6 @@
 """Scores, their history and activities in Postgres: set-based, one statement per step of a batch."""
 
 from collections.abc import Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -13,6 +12,7 @@ from scoring.domain.activity import Activity
 from scoring.domain.decision import Decision, LeadState, Profile
 from scoring.domain.model import ScoringModel
 from scoring.domain.score import Line
+from scoring.stored import pack_lines, pack_profile, unpack_lines, unpack_profile
 from scoring.tables import lead_score, score_decision
 from shared.db import Record, Sql
 from shared.documents import DocumentStore, LiveDocument
@@ -24,27 +24,26 @@ MOST_ACTIVITIES: Final = 1000
 
 _LOCK_SPACE: Final = 0x5C0E  # advisory locks are per database: a space of our own, beside other services'
 
-_PROFILE = msgspec.json.Decoder(Profile)
-_LINES = msgspec.json.Decoder(tuple[Line, ...])
 _DETAIL = msgspec.json.Decoder(dict[str, str])
 _ENCODE = msgspec.json.Encoder().encode
 
 _LOCK = "SELECT pg_advisory_xact_lock($1, key) FROM unnest($2::int[]) AS keys (key)"
 _TRY_LOCK = "SELECT key FROM unnest($2::int[]) AS keys (key) WHERE pg_try_advisory_xact_lock($1, key)"
 
-_ADD_ACTIVITIES = """
-    INSERT INTO activity (lead_id, activity_id, kind, occurred_at, known_at, detail)
-    SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::bytea[])
-    ON CONFLICT DO NOTHING
-    RETURNING lead_id::text, activity_id
-"""
-
-_LOAD = """
-    SELECT wanted.lead_id::text, score.profile, coalesce(score.is_mql, false) AS is_mql,
+# What a lead is known by, and everything it did, newest first, as arrays: one row per lead. LIMIT 1 keeps each look a
+# look by key: as a plain join it is planned as a scan of the whole table while the table is young, and stays so.
+_STATE = """
+    SELECT wanted.lead_id::text, score.profile_id::text, score.profile, coalesce(score.is_mql, false) AS is_mql,
            done.ids, done.kinds, done.occurred_at, done.known_at, done.details
+"""
+_FROM = """
     FROM unnest($1::uuid[]) AS wanted (lead_id)
-    LEFT JOIN lead_score AS score ON score.lead_id = wanted.lead_id
-    -- what each lead did, newest first, as arrays: one row per lead
+    LEFT JOIN LATERAL (
+        SELECT lead_score.profile_id, lead_score.is_mql,
+               (SELECT decision.profile FROM score_decision AS decision
+                WHERE decision.lead_id = lead_score.lead_id AND decision.decision_id = lead_score.profile_id) AS profile
+        FROM lead_score WHERE lead_score.lead_id = wanted.lead_id LIMIT 1
+    ) AS score ON true
     CROSS JOIN LATERAL (
         SELECT array_agg(activity_id) AS ids, array_agg(kind) AS kinds, array_agg(occurred_at) AS occurred_at,
                array_agg(known_at) AS known_at, array_agg(detail) AS details
@@ -55,35 +54,57 @@ _LOAD = """
         ) AS newest
     ) AS done
 """
+_LOAD = _STATE + _FROM
+# A statement does not see what it inserts itself: the states are those from before.
+_ADD_AND_LOAD = f"""
+    WITH added AS (
+        INSERT INTO activity (lead_id, activity_id, kind, occurred_at, known_at, detail)
+        SELECT * FROM unnest($4::uuid[], $5::text[], $6::text[], $7::timestamptz[], $8::timestamptz[], $9::bytea[])
+        ON CONFLICT DO NOTHING
+        RETURNING lead_id, activity_id
+    ), fresh AS (
+        SELECT lead_id, array_agg(activity_id) AS ids FROM added GROUP BY lead_id
+    )
+    {_STATE}, fresh.ids AS fresh
+    {_FROM} LEFT JOIN fresh ON fresh.lead_id = wanted.lead_id
+"""  # noqa: S608 - constants
 
-_SAVE = """
+# Which of a batch's decisions becomes the lead's current score: the last one. The leads are locked, so what was new
+# when it was loaded still is, and needs no ON CONFLICT: that costs a new row two more log records.
+_EARLIER: Final = 0
+_LATEST_OF_NEW: Final = 1
+_LATEST_OF_KNOWN: Final = 2
+
+_SAVE = f"""
     WITH decided AS (
         SELECT * FROM unnest(
             $3::uuid[], $4::uuid[], $5::text[], $6::float8[], $7::float8[], $8::float8[], $9::float8[], $10::text[],
-            $11::boolean[], $12::bytea[], $13::bytea[], $14::boolean[]
+            $11::boolean[], $12::bytea[], $13::uuid[], $14::bytea[], $15::integer[]
         ) AS input (
-            decision_id, lead_id, trigger, points, raw, fit, engagement, grade, is_mql, profile, lines, is_latest
+            decision_id, lead_id, trigger, points, raw, fit, engagement, grade, is_mql, profile, profile_id, lines,
+            place
         )
-    ),
-    -- every decision; the profile only where it is new
-    history AS (
+    ), history AS (
         INSERT INTO score_decision (lead_id, decision_id, trigger, scored_at, model_version, points, raw, fit,
                                     engagement, grade, is_mql, profile)
-        SELECT lead_id, decision_id, trigger, $1, $2, points, raw, fit, engagement, grade, is_mql,
-               CASE WHEN trigger = 'submission' THEN profile END
+        SELECT lead_id, decision_id, trigger, $1, $2, points, raw, fit, engagement, grade, is_mql, profile
         FROM decided
+    ), new AS (
+        INSERT INTO lead_score (lead_id, decision_id, trigger, scored_at, model_version, points, raw, fit,
+                                engagement, grade, is_mql, profile_id, lines)
+        SELECT lead_id, decision_id, trigger, $1, $2, points, raw, fit, engagement, grade, is_mql, profile_id, lines
+        FROM decided WHERE place = {_LATEST_OF_NEW}
     )
-    -- the last decision of each lead in this batch
     INSERT INTO lead_score AS score (lead_id, decision_id, trigger, scored_at, model_version, points, raw, fit,
-                                     engagement, grade, is_mql, profile, lines)
-    SELECT lead_id, decision_id, trigger, $1, $2, points, raw, fit, engagement, grade, is_mql, profile, lines
-    FROM decided WHERE is_latest
+                                     engagement, grade, is_mql, profile_id, lines)
+    SELECT lead_id, decision_id, trigger, $1, $2, points, raw, fit, engagement, grade, is_mql, profile_id, lines
+    FROM decided WHERE place = {_LATEST_OF_KNOWN}
     ON CONFLICT (lead_id) DO UPDATE SET
         decision_id = EXCLUDED.decision_id, trigger = EXCLUDED.trigger, scored_at = EXCLUDED.scored_at,
         model_version = EXCLUDED.model_version, points = EXCLUDED.points, raw = EXCLUDED.raw, fit = EXCLUDED.fit,
         engagement = EXCLUDED.engagement, grade = EXCLUDED.grade, is_mql = EXCLUDED.is_mql,
-        profile = EXCLUDED.profile, lines = EXCLUDED.lines
-"""
+        profile_id = EXCLUDED.profile_id, lines = EXCLUDED.lines
+"""  # noqa: S608 - constants
 
 _DECISION_AT = """
     SELECT decision_id::text, lead_id::text, trigger, scored_at, model_version, points, raw, fit, engagement,
@@ -140,12 +161,18 @@ class ScoringRepository:
         free = {row["key"] for row in rows}
         return {lead_id for lead_id in lead_ids if _lock_key(lead_id) in free}
 
-    async def add_activities(self, activities: Sequence[tuple[str, Activity]]) -> set[tuple[str, str]]:
-        """Store (lead_id, activity) pairs; return (lead_id, activity_id) of those that were not known before."""
+    async def add_activities(
+        self, lead_ids: Sequence[str], activities: Sequence[tuple[str, Activity]]
+    ) -> tuple[dict[str, LeadState], set[tuple[str, str]]]:
+        """Store (lead_id, activity) pairs. Return the state every lead had before, and (lead_id, activity_id) of
+        those that were not known before."""
         if not activities:
-            return set()
+            return await self.load_states(lead_ids), set()
         rows = await self._sql.fetch(
-            _ADD_ACTIVITIES,
+            _ADD_AND_LOAD,
+            list(lead_ids),
+            MOST_ACTIVITIES,
+            None,
             [lead_id for lead_id, _ in activities],
             [activity.activity_id for _, activity in activities],
             [activity.kind for _, activity in activities],
@@ -153,26 +180,31 @@ class ScoringRepository:
             [activity.known_at for _, activity in activities],
             [_ENCODE(activity.detail) if activity.detail else None for _, activity in activities],
         )
-        return {(row["lead_id"], row["activity_id"]) for row in rows}
+        fresh = {(row["lead_id"], activity_id) for row in rows for activity_id in row["fresh"] or ()}
+        return {row["lead_id"]: _state(row) for row in rows}, fresh
 
-    async def load_states(
-        self, lead_ids: Sequence[str], *, leave_out: AbstractSet[tuple[str, str]] = frozenset()
-    ) -> dict[str, LeadState]:
-        """Return the present state of every lead, without the activities in *leave_out*: those a batch will add in
-        their order. A lead nobody knows has an empty state."""
+    async def load_states(self, lead_ids: Sequence[str]) -> dict[str, LeadState]:
+        """Return the present state of every lead. A lead nobody knows has an empty state."""
         rows = await self._sql.fetch(_LOAD, list(lead_ids), MOST_ACTIVITIES, None)
-        return {row["lead_id"]: _state(row, leave_out) for row in rows}
+        return {row["lead_id"]: _state(row) for row in rows}
 
     async def save_decisions(self, decisions: Sequence[Decision], version: str, now: datetime) -> None:
         """Append *decisions* to the history and make the last of each lead its current score."""
         if not decisions:
             return
         latest = {decision.lead_id: index for index, decision in enumerate(decisions)}
+        ids = [new_id() for _ in decisions]
+        profile_ids: list[str | None] = []
+        brought: dict[str, str] = {}  # by the submissions of this batch
+        for decision_id, decision in zip(ids, decisions, strict=True):
+            if decision.trigger == "submission":
+                brought[decision.lead_id] = decision_id
+            profile_ids.append(brought.get(decision.lead_id, decision.profile_id))
         await self._sql.execute(
             _SAVE,
             now,
             version,
-            [new_id() for _ in decisions],
+            ids,
             [decision.lead_id for decision in decisions],
             [decision.trigger for decision in decisions],
             [decision.score.points for decision in decisions],
@@ -181,9 +213,17 @@ class ScoringRepository:
             [decision.score.engagement for decision in decisions],
             [decision.score.grade for decision in decisions],
             [decision.score.is_mql for decision in decisions],
-            [_ENCODE(decision.profile) for decision in decisions],
-            [_ENCODE(decision.result.lines) for decision in decisions],
-            [latest[decision.lead_id] == index for index, decision in enumerate(decisions)],
+            [pack_profile(decision.profile) if decision.trigger == "submission" else None for decision in decisions],
+            profile_ids,
+            [pack_lines(decision.result.lines) for decision in decisions],
+            [
+                _EARLIER
+                if latest[decision.lead_id] != index
+                else _LATEST_OF_NEW
+                if decision.profile_id is None
+                else _LATEST_OF_KNOWN
+                for index, decision in enumerate(decisions)
+            ],
         )
 
     async def find_known_at(self, lead_id: str, at: datetime) -> KnownAt | None:
@@ -193,15 +233,14 @@ class ScoringRepository:
         if decision is None or profile is None:
             return None
         rows = await self._sql.fetch(_LOAD, [lead_id], MOST_ACTIVITIES, at)
-        state = _state(rows[0], frozenset())
-        return KnownAt(_PROFILE.decode(profile), tuple(state.activities), decision)
+        return KnownAt(unpack_profile(profile), tuple(_state(rows[0]).activities), decision)
 
     async def find_lines(self, lead_id: str, decision_id: str) -> tuple[Line, ...] | None:
         """Return the stored explanation of a lead's latest decision; None if *decision_id* is not the latest."""
         lines = await self._sql.fetchval(
             "SELECT lines FROM lead_score WHERE lead_id = $1 AND decision_id = $2", lead_id, decision_id
         )
-        return None if lines is None else _LINES.decode(lines)
+        return None if lines is None else unpack_lines(lines)
 
     async def list_scores(
         self,
@@ -213,7 +252,7 @@ class ScoringRepository:
         limit: int,
     ) -> list[Record]:
         """Return current scores, highest first."""
-        columns = [column for column in lead_score.c if column.name not in {"profile", "lines"}]
+        columns = [column for column in lead_score.c if column.name not in {"profile_id", "lines"}]
         statement = select(*columns).order_by(lead_score.c.points.desc(), lead_score.c.lead_id.desc()).limit(limit)
         if grade is not None:
             statement = statement.where(lead_score.c.grade == grade)
@@ -244,9 +283,8 @@ def _lock_key(lead_id: str) -> int:
     return int(lead_id[-8:], 16) - (1 << 31)
 
 
-def _state(row: Record, leave_out: AbstractSet[tuple[str, str]]) -> LeadState:
-    lead_id, profile = row["lead_id"], row["profile"]
-    activities = []
+def _state(row: Record) -> LeadState:
+    profile, activities = row["profile"], []
     if row["ids"] is not None:
         columns = zip(row["ids"], row["kinds"], row["occurred_at"], row["known_at"], row["details"], strict=True)
         activities = [
@@ -258,11 +296,11 @@ def _state(row: Record, leave_out: AbstractSet[tuple[str, str]]) -> LeadState:
                 detail={} if detail is None else _DETAIL.decode(detail),
             )
             for activity_id, kind, occurred_at, known_at, detail in columns
-            if (lead_id, activity_id) not in leave_out
         ]
     return LeadState(
-        lead_id=lead_id,
-        profile=None if profile is None else _PROFILE.decode(profile),
+        lead_id=row["lead_id"],
+        profile=None if profile is None else unpack_profile(profile),
         activities=activities,
         is_mql=row["is_mql"],
+        profile_id=row["profile_id"],
     )

@@ -18,8 +18,10 @@ lead_score = Table(
     Column("engagement", Double, nullable=False),
     Column("grade", Text, nullable=False),
     Column("is_mql", Boolean, nullable=False),
-    Column("profile", LargeBinary, nullable=False, comment="who the lead is, as of its latest submission (JSON)"),
-    Column("lines", LargeBinary, nullable=False, comment="the explanation (JSON)"),
+    Column(
+        "profile_id", Uuid(as_uuid=False), nullable=False, comment="the decision with the latest submission's profile"
+    ),
+    Column("lines", LargeBinary, nullable=False, comment="the explanation (MessagePack)"),
     Index("lead_score_by_points", "points", "lead_id"),
     comment="the latest decision of each lead",
 )
@@ -38,7 +40,7 @@ score_decision = Table(
     Column("engagement", Double, nullable=False),
     Column("grade", Text, nullable=False),
     Column("is_mql", Boolean, nullable=False),
-    Column("profile", LargeBinary, comment="set by a submission; later decisions use the latest one set (JSON)"),
+    Column("profile", LargeBinary, comment="who the lead is: set by a submission, used until the next (MessagePack)"),
     Index("score_decision_by_time", "scored_at", postgresql_using="brin"),
     comment="every decision, append-only: with the activities known by then it can be made again",
 )

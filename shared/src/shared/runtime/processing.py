@@ -13,7 +13,6 @@ from typing import Any, Generic, TypeVar
 import structlog
 
 from shared.clock import Clock
-from shared.contracts import Event
 from shared.db import Database, Sql
 from shared.kafka import Outgoing
 from shared.logs import stack_of
@@ -21,7 +20,7 @@ from shared.runtime import inbox, metrics, parking
 from shared.runtime.effects import save_effects
 from shared.runtime.envelope import Arrived, DeadLetter
 from shared.runtime.failures import ParkBudget, is_dependency_failure
-from shared.runtime.work import Consumer, Effects, Received, Retryable, UnitOfWork
+from shared.runtime.work import Consumer, Effects, Handler, Handlers, Received, Retryable, UnitOfWork
 
 R = TypeVar("R")
 log = structlog.get_logger(module=__name__)
@@ -116,9 +115,9 @@ class BatchProcessor(Generic[R]):
         return Outcome([out for event_id in unique for out in emitted.get(event_id, ())], effects.emitted)
 
     async def _run_handlers(self, work: UnitOfWork[R], batch: Sequence[Received[Any]]) -> None:
-        for event_type, group in in_key_order(batch):
+        for handler, group in in_key_order(batch, self._consumer.handlers):
             work.traceparent = group[0].traceparent
-            await self._consumer.handlers[event_type](work, group)
+            await handler(work, group)
 
     async def _isolate(self, items: Sequence[Arrived], letters: Sequence[DeadLetter]) -> Outcome:
         """Handle lead by lead, so that only the lead that fails waits."""
@@ -218,18 +217,19 @@ class BatchProcessor(Generic[R]):
             await inbox.ensure_inbox_days(sql, items)
 
 
-def in_key_order(batch: Sequence[Received[Any]]) -> list[tuple[type[Event], list[Received[Any]]]]:
-    """Group a batch by event type into as few groups as keep every lead's events in order."""
-    groups: list[tuple[type[Event], list[Received[Any]]]] = []
+def in_key_order(batch: Sequence[Received[Any]], handlers: Handlers[R]) -> list[tuple[Handler[R], list[Received[Any]]]]:
+    """Group a batch by handler into as few groups as keep every lead's events in order. Types that share a handler
+    share its load and its write."""
+    groups: list[tuple[Handler[R], list[Received[Any]]]] = []
     earliest_for_key: dict[str, int] = {}
-    open_group: dict[type[Event], int] = {}
+    open_group: dict[Handler[R], int] = {}
     for received in batch:
-        event_type = type(received.event)
-        at = open_group.get(event_type, -1)
+        handler = handlers[type(received.event)]
+        at = open_group.get(handler, -1)
         if at < earliest_for_key.get(received.key, 0):
             at = len(groups)
-            groups.append((event_type, []))
-            open_group[event_type] = at
+            groups.append((handler, []))
+            open_group[handler] = at
         groups[at][1].append(received)
         earliest_for_key[received.key] = at
     return groups

@@ -16,7 +16,7 @@ from shared.contracts import Facts, Lead, Origin, Score
 Trigger = Literal["submission", "activity", "decay"]
 
 
-class Profile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """Who a lead is, as of its latest submission."""
 
     origin: Origin
@@ -27,17 +27,23 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 @dataclass(slots=True)
 class LeadState:
-    """A lead as scoring knows it. ``profile`` is None while only activities of it are known."""
+    """A lead as scoring knows it. ``profile`` is None while only activities of it are known.
+
+    ``profile_id``: the stored decision that brought the profile; None if none is stored yet.
+    """
 
     lead_id: str
     profile: Profile | None = None
     activities: list[Activity] = field(default_factory=list)
     is_mql: bool = False
+    profile_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """A score that was decided, and what it was decided from. ``turned_mql``: True or False if the lead crossed."""
+class Decision(msgspec.Struct, frozen=True):
+    """A score that was decided, and what it was decided from. ``turned_mql``: True or False if the lead crossed.
+
+    ``profile_id``: as in the state that was loaded; a decision about a submission brings a profile of its own.
+    """
 
     lead_id: str
     trigger: Trigger
@@ -45,6 +51,7 @@ class Decision:
     result: ScoreResult
     score: Score
     turned_mql: bool | None
+    profile_id: str | None = None
 
 
 def on_submission(
@@ -110,4 +117,5 @@ def _decide(
         result=result,
         score=contract_score(result, is_mql=is_mql, version=version, now=now),
         turned_mql=turned,
+        profile_id=state.profile_id,
     )

@@ -16,7 +16,7 @@ LineKind = Literal["rule", "signal", "frequency_cap", "decay", "group_cap", "flo
 Half = Literal["fit", "engagement", "negative", "total"]
 
 
-class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Line(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """One contribution to a score. ``hundredths`` of all lines add up to the score.
 
     rule, signal: what gave the points (``source`` is its id, ``inputs`` or ``count`` and ``latest_at`` say why).
@@ -60,7 +60,10 @@ def score_lead(
     moments = occurrences(model, activities)
     engagement = 0
     if moments:
+        happened = moments.keys()
         for engagement_group in model.engagement:
+            if happened.isdisjoint(engagement_group.signals):
+                continue  # most leads did one thing, and there are six groups
             engagement += _engagement(engagement_group, moments, now, lines)
     negative = 0
     for negative_group in model.negative:

@@ -26,7 +26,7 @@ def upgrade() -> None:
             engagement double precision NOT NULL,
             grade text NOT NULL,
             is_mql boolean NOT NULL,
-            profile bytea NOT NULL,
+            profile_id uuid NOT NULL,
             lines bytea NOT NULL,
             CHECK (points BETWEEN 0 AND 100)
         ) WITH (autovacuum_vacuum_scale_factor = 0.02)
