@@ -33,12 +33,14 @@ _MOVE_RECORDS = f"""
     {_COUNT_CHANGES}
 """  # noqa: S608 - our own constant
 # Older records of a lead that a newer record decided about. state_at stays: their own event, if it still comes, wins.
+# The state is compared as an expression, so that no plan walks the index of what is in flight: after a burst that is
+# everything, and each batch would read all of it (19 ms instead of 0.5).
 _MOVE_SUPERSEDED = f"""
     WITH target AS (
         SELECT r.record_id, r.state AS old_state, asked.state AS new_state
         FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS asked(lead_id, before, state)
         JOIN record r ON r.lead_id = asked.lead_id
-        WHERE r.state = 'in_flight' AND r.record_id < asked.before
+        WHERE r.state || '' = 'in_flight' AND r.record_id < asked.before
         ORDER BY r.record_id FOR UPDATE OF r
     ),
     changed AS (
