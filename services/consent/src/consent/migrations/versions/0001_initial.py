@@ -38,7 +38,7 @@ def upgrade() -> None:
             scored bytea,
             decision_id uuid,
             is_cleared boolean NOT NULL
-        ) WITH (autovacuum_vacuum_scale_factor = 0.02, fillfactor = 80)
+        ) WITH (fillfactor = 80)
     """)
     op.execute("""
         CREATE TABLE consent_decision (

@@ -52,7 +52,7 @@ _DDL = (
         lead_id uuid,
         received_at timestamptz NOT NULL,
         state_at timestamptz NOT NULL
-    ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05)
+    ) WITH (fillfactor = 70)
     """,
     "CREATE INDEX record_lead ON record (lead_id) WHERE lead_id IS NOT NULL",
     "CREATE INDEX record_in_flight ON record (record_id) WHERE state = 'in_flight'",

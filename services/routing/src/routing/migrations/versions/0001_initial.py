@@ -171,7 +171,7 @@ ALTER TABLE rep_load SET
 ALTER TABLE pool_member SET
     (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
 -- Each callback is updated twice within milliseconds of its insert (claimed, delivered).
-ALTER TABLE callback SET (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.02);
+ALTER TABLE callback SET (fillfactor = 85);
 -- JSON of 1 to 2 kB: not worth the CPU of compressing on the way in.
 ALTER TABLE decision ALTER COLUMN trace SET STORAGE EXTERNAL;
 ALTER TABLE lead ALTER COLUMN cleared SET STORAGE EXTERNAL;

@@ -29,7 +29,7 @@ def upgrade() -> None:
             profile_id uuid NOT NULL,
             lines bytea NOT NULL,
             CHECK (points BETWEEN 0 AND 100)
-        ) WITH (autovacuum_vacuum_scale_factor = 0.02)
+        )
     """)
     op.execute("CREATE INDEX lead_score_by_points ON lead_score (points, lead_id)")
     op.execute("""

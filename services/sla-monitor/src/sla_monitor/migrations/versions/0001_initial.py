@@ -21,7 +21,7 @@ def upgrade() -> None:
             version integer NOT NULL,
             clock_count integer NOT NULL,
             journey bytea NOT NULL
-        ) WITH (fillfactor = 40, autovacuum_vacuum_scale_factor = 0.02)
+        ) WITH (fillfactor = 40)
     """)
     # The columns of fixed width first: no padding between them. The key is the number, not the name: every clock is
     # written into its index two or three times.
@@ -42,7 +42,7 @@ def upgrade() -> None:
             clock_id text NOT NULL,
             detail bytea NOT NULL,
             PRIMARY KEY (lead_id, number)
-        ) WITH (autovacuum_vacuum_scale_factor = 0.02)
+        )
     """)
     # The list of running clocks by time left; a closed clock costs it nothing.
     op.execute("CREATE INDEX clock_open ON clock (due_at, lead_id) WHERE closed_at IS NULL")
