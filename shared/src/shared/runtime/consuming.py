@@ -26,7 +26,7 @@ log = structlog.get_logger(module=__name__)
 
 IDLE_POLL_MS = 500
 FULL_PACE_EVENTS = 32  # at 100 leads/s a batch holds one to three events: resting then only adds up over five hops
-LONGEST_PACE_SECONDS = 0.12  # five hops at most add 150 ms under load, and nothing when idle
+LONGEST_PACE_SECONDS = 0.06  # five hops at most add 300 ms under load, and nothing when idle
 # The inbox makes redelivery harmless, so offsets need not be committed per batch: at 100 leads/s that would be the
 # most frequent request the broker gets. A crash redelivers at most this much.
 COMMIT_EVERY_SECONDS = 1.0
@@ -128,13 +128,13 @@ class ConsumerLoop(Generic[R]):
         await self._commit_offsets()
 
     async def _pace(self, events: int, seconds: float) -> None:
-        """Rest up to twice as long as the batch took, so that the next one is larger: per event that costs a fraction.
+        """Rest up to three times as long as the batch took, so that the next one is larger: per event that costs a fraction.
 
         A few events are followed at once (latency when idle), and so is a full batch (there is a backlog).
         """
         if events >= self._settings.batch_size:
             return
-        rest = min(4 * seconds, LONGEST_PACE_SECONDS) * min(1.0, events / FULL_PACE_EVENTS)
+        rest = min(3 * seconds, LONGEST_PACE_SECONDS) * min(1.0, events / FULL_PACE_EVENTS)
         rest = max(rest, self._spec.rest.total_seconds())
         if rest > self._settings.poll_pace_ms / 1000:
             await asyncio.sleep(rest)
