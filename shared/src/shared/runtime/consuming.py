@@ -128,7 +128,7 @@ class ConsumerLoop(Generic[R]):
         await self._commit_offsets()
 
     async def _pace(self, events: int, seconds: float) -> None:
-        """Rest up to three times as long as the batch took, so that the next one is larger: per event that costs a fraction.
+        """Rest up to three times as long as the batch took, so that the next one is larger: that costs less per event.
 
         A few events are followed at once (latency when idle), and so is a full batch (there is a backlog).
         """
