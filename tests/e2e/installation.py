@@ -44,6 +44,7 @@ class Installation:
         self.logs = folder / "logs"
         self.ports = dict(zip(names, free_ports(len(names)), strict=True))
         self.services: dict[str, RunningService] = {}
+        self.replicas: list[RunningService] = []
         self.setup: Setup | None = None
         self.crm: Child | None = None
         self.crm_url = f"http://{LOOPBACK}:{free_ports(1)[0]}/callbacks"
@@ -70,6 +71,19 @@ class Installation:
                     service, port=port, environment=self.environment, logs=self.logs
                 )
 
+    def start_replica(self, name: str, environment: Mapping[str, str] | None = None) -> RunningService:
+        """Start one more *name* on a port and with a log of its own; it may not be ready yet. Main thread only."""
+        [service] = [one for one in SERVICES if one.name == name]
+        [port] = free_ports(1)
+        replica = start_service(
+            service,
+            port=port,
+            environment={**self.environment, **(environment or {})},
+            logs=self.logs / f"replica-{len(self.replicas) + 1}",
+        )
+        self.replicas.append(replica)
+        return replica
+
     def wait_ready(self, *names: str) -> None:
         for name in names:
             self.services[name].wait_ready()
@@ -82,7 +96,7 @@ class Installation:
 
     def stop(self) -> None:
         """Let all services drain."""
-        stop_services(list(self.services.values()))
+        stop_services([*self.services.values(), *self.replicas])
 
     def exit_codes(self) -> dict[str, int | None]:
         return {name: service.child.exit_code() for name, service in self.services.items()}
