@@ -12,6 +12,7 @@ from ingest.domain.normalisation import fold_email, fold_phone
 from ingest.domain.plan import plan_batch
 from ingest.domain.records import ActivityRecord, ConsentRecord, LeadRecord, Record
 from ingest.repository import IngestRepository
+from shared import failpoints
 from shared.ids import instant_of, new_id
 from shared.runtime import Retryable, Runtime
 from shared.runtime.inbox import is_missing_partition
@@ -81,6 +82,8 @@ class Capture:
             for event, traceparent in plan.events:
                 work.traceparent = traceparent
                 work.emit(event)
+            failpoints.reach("door_before_commit")
+        failpoints.reach("door_after_commit")
         return plan
 
     async def _make_partitions(self, arrivals: Sequence[Arrival]) -> None:

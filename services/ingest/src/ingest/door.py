@@ -25,6 +25,7 @@ from ingest.handshakes import HandshakeBudget
 from ingest.repository import IngestRepository
 from ingest.settings import IngestSettings
 from ingest.sources import SourceDirectory
+from shared import failpoints
 from shared.http import Problem
 from shared.ids import new_id
 from shared.logs import stack_of
@@ -107,6 +108,7 @@ class Door:
             body = await self._read(receive, headers, sender.max_body)
             source, proof = self._authenticate(scope, headers, body, source, sender, received_at)
             inbound, records, answer = self._understand(source, sender, headers, body, proof, received_at)
+            failpoints.reach("door_verified")
             outcome = await self._keep(self._arrival(inbound, records, scope, body))
         except Problem as problem:
             metrics.REJECTS.labels(problem.code).inc()

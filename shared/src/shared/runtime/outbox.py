@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import structlog
 
+from shared import failpoints
 from shared.clock import Clock
 from shared.db import Database, Record, Sql
 from shared.ids import instant_of
@@ -119,6 +120,7 @@ class OutboxPublisher:
 
     async def _publish(self, batch: Sequence[Outgoing]) -> None:
         if batch:
+            failpoints.reach("outbox_before_publish")
             await self._publisher.publish(batch)
             self._done += [event.id for event in batch]
 
@@ -223,6 +225,7 @@ class OutboxRelay:
         return len(rows)
 
     async def _publish(self, rows: Sequence[Record]) -> None:
+        failpoints.reach("outbox_before_publish")
         await self._publisher.publish([_DECODER.decode(row["event"]) for row in rows])
         async with self._database.connection() as sql:
             await sql.execute(_DELETE, [row["id"] for row in rows])

@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 
 import structlog
 
+from shared import failpoints
 from shared.clock import Clock
 from shared.db import Database, Sql
 from shared.kafka import Outgoing
@@ -105,6 +106,8 @@ class BatchProcessor(Generic[R]):
                 await inbox.record(sql, name, [received.id for received in fresh], effects.emitted_by_cause)
             await inbox.save_dead_letters(sql, name, letters)
             await save_effects(sql, self._owner, now, effects)
+            failpoints.reach("batch_before_commit")
+        failpoints.reach("batch_after_commit")
         # Publish only after COMMIT: earlier, a rollback would leave an assignment in the world that we do not know of.
         metrics.EVENTS_PROCESSED.labels(name).inc(len(fresh))
         metrics.EVENTS_REDELIVERED.labels(name).inc(len(known))

@@ -11,7 +11,8 @@ from fastapi import APIRouter
 from sqlalchemy import MetaData
 from starlette.routing import Route
 
-from shared.clock import Clock, SystemClock
+from shared import failpoints
+from shared.clock import Clock
 from shared.db import Database, Sql
 from shared.documents import DocumentStore
 from shared.kafka import EventPublisher, Publisher
@@ -73,7 +74,7 @@ class Runtime(Generic[R]):
         self.service = service
         self.name = service.name
         self.settings = settings
-        self.clock = clock or SystemClock()
+        self.clock = clock or failpoints.process_clock()
         self.secrets = SecretBox(settings.secret_key.get_secret_value())
         self.database = Database(
             settings.database_url.get_secret_value(),

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import os
 import signal
 from collections.abc import Sequence
 from typing import Any, TypeVar
@@ -10,6 +11,7 @@ from typing import Any, TypeVar
 import structlog
 import uvloop
 
+from shared import failpoints
 from shared.logs import configure_logs, stack_of
 from shared.runtime.server import HttpServer
 from shared.runtime.service import Runtime, Service, Worker
@@ -42,6 +44,7 @@ async def serve(service: Service[R], *, stop: asyncio.Event | None = None) -> No
     stopped = asyncio.create_task(stop.wait())
     done, _ = await asyncio.wait([stopped, server, *tasks], return_when=asyncio.FIRST_COMPLETED)
     runtime.is_draining = True
+    failpoints.reach("shutdown")
     failure = next((task.exception() for task in done if task is not stopped and task.exception()), None)
     if failure is not None:
         log.error("duty_crashed", error=type(failure).__name__, exc_info=failure)
@@ -84,6 +87,7 @@ async def _drain(duties: Sequence[Worker], tasks: Sequence["asyncio.Task[None]"]
     """Tell all, then wait for all: one that waits for an absent dependency must not use up the others' time."""
     for duty in duties:
         await duty.drain()
+    failpoints.reach("shutdown")
     if tasks:
         await asyncio.wait(tasks)  # not gather: cancelled, it would wait for every task to end
 
@@ -91,6 +95,10 @@ async def _drain(duties: Sequence[Worker], tasks: Sequence["asyncio.Task[None]"]
 def run_service(service: Service[R]) -> None:
     """Run *service* in this process until it is told to stop."""
     configure_logs(service.name, service.settings.log_level)
+    try:
+        failpoints.arm(os.environ)
+    except failpoints.FailpointsInvalid as error:
+        raise SystemExit(str(error)) from None
     # What is loaded by now stays for good; and a batch of 500 events must not be looked through for garbage 700
     # allocations apart: at the default threshold collection takes 4 to 6 % of a busy service.
     gc.collect()

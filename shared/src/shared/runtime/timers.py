@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 import msgspec
 import structlog
 
+from shared import failpoints
 from shared.clock import Clock
 from shared.db import Database, Record, Sql
 from shared.kafka import Outgoing
@@ -105,8 +106,10 @@ class TimerLoop(Generic[R]):
             rows = await sql.fetch(claim, now, *args)
             if not rows:
                 return 0
+            failpoints.reach("timer_claimed")
             await self._run_handlers(UnitOfWork(self._repository(sql), now, effects), rows)
             await save_effects(sql, self._owner, now, effects)
+        failpoints.reach("timer_committed")
         self._on_outbox(effects.emitted)
         for row in rows:
             metrics.TIMER_LATENESS.labels(row["kind"]).observe(max(0.0, (now - row["due_at"]).total_seconds()))

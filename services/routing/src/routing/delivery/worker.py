@@ -21,6 +21,7 @@ from routing.delivery.signing import sign
 from routing.delivery.store import NOTIFY_CHANNEL, DeliveryStore, Result
 from routing.delivery.target import AllowList
 from routing.settings import RoutingSettings
+from shared import failpoints
 from shared.logs import stack_of
 from shared.runtime import Runtime
 from shared.runtime.failures import is_dependency_failure
@@ -129,6 +130,8 @@ class DeliveryWorker:
             return 0
         async with self._runtime.database.connection() as sql:
             claimed = await DeliveryStore(sql).claim_due(wanted, now, now + self._lease)
+        if claimed:
+            failpoints.reach("callback_claimed")
         counts = Counter(item.endpoint_id for item in claimed)
         for key, most in wanted.items():
             self._lanes[key].has_more = counts[key] == most
@@ -238,6 +241,7 @@ class DeliveryWorker:
             lane.breaker.record_answer()
         _ATTEMPTS[reply.outcome].inc()
         metrics.CALLBACK_SECONDS.observe(seconds)
+        failpoints.reach("callback_sent")
         self._recorder.add(_result(item, reply, now, timedelta(seconds=seconds), ended_at))
 
     async def _finish(self) -> None:
