@@ -51,6 +51,8 @@ VIOLATIONS = [
     ("kafka-in-shared", HANDLERS, "from aiokafka import AIOKafkaProducer"),
     ("pure-asgi", HANDLERS, "from starlette.middleware.base import BaseHTTPMiddleware"),
     ("no-print", HANDLERS, "print('lead')"),
+    ("only-failpoints-kill", HANDLERS, "import os, signal\nos.kill(os.getpid(), signal.SIGTERM)"),
+    ("only-failpoints-kill", "shared/src/shared/runtime/outbox.py", "from signal import SIGSTOP\nx = SIGSTOP"),
     ("short-modules", HANDLERS, "x = 1\n" * 401),
     ("telling-names", "services/scoring/src/scoring/utils.py", ""),
     ("telling-names", "shared/src/shared/helpers.py", ""),
@@ -88,6 +90,8 @@ LEGAL = [
     (CONTRACTS, "from datetime import datetime\nimport msgspec\nfrom shared.contracts.event import Event"),
     ("services/scoring/src/scoring/__main__.py", "print('version')"),
     ("tools/src/leadrail_tools/x.py", "print('ok')"),
+    ("shared/src/shared/failpoints.py", "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"),
+    (HANDLERS, "import signal\nx = signal.SIGTERM"),
     (HANDLERS, "x = 1\n" * 400),
     (METRICS, "from prometheus_client import Counter\nx = Counter('leadrail_x_total', 'd', ('outcome',))"),
     (

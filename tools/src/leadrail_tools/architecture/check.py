@@ -8,6 +8,7 @@ from leadrail_tools.architecture.conduct import (
     kafka_in_shared_only,
     no_base_http_middleware,
     nothing_unfinished,
+    only_failpoints_kill,
     print_in_command_lines_only,
     short_modules,
     telling_names,
@@ -22,7 +23,7 @@ Rule = Callable[[Module], Iterator[Finding]]
 RULES: tuple[Rule, ...] = (
     one_clock, one_id_maker, pure_domain, lean_contracts, commits_in_runtime_only, kafka_in_shared_only,
     no_base_http_middleware, print_in_command_lines_only, short_modules, telling_names, nothing_unfinished,
-    metrics_in_one_place,
+    metrics_in_one_place, only_failpoints_kill,
 )  # fmt: skip
 ROOTS = ("shared", "services", "deploy", "tools", "tests")
 NOT_OURS = frozenset({".venv", ".local", "node_modules", "__pycache__", "build", "dist"})

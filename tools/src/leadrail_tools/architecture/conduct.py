@@ -16,6 +16,10 @@ UNFINISHED = re.compile(r"\b(?:TO" + r"DO|FIX" + r"ME)\b")
 SKIPS = frozenset({"pytest.skip", "pytest.mark.skip", "pytest.mark.skipif", "pytest.mark.xfail", "pytest.xfail"})
 MAY_COMMIT = ("shared/src/shared/runtime/", "shared/src/shared/migrations.py")  # a migration emits no event
 COMMAND_LINES = ("deploy/local/", "tools/")
+FAILPOINTS = "shared/src/shared/failpoints.py"
+WAYS_TO_DIE = frozenset({
+    "os.kill", "os.killpg", "os.abort", "os._exit", "signal.raise_signal", "signal.SIGKILL", "signal.SIGSTOP",
+})  # fmt: skip
 
 
 def commits_in_runtime_only(module: Module) -> Iterator[Finding]:
@@ -49,6 +53,15 @@ def print_in_command_lines_only(module: Module) -> Iterator[Finding]:
     for node in ast.walk(module.tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print":
             yield module.finding(node, "no-print", "print bypasses the log's redaction: use structlog")
+
+
+def only_failpoints_kill(module: Module) -> Iterator[Finding]:
+    """Find services that kill or stop processes: only a failpoint may, and only when a test has armed it."""
+    if module.path.parts[0] not in {"shared", "services"} or str(module.path) == FAILPOINTS:
+        return
+    for node, name in module.names_used():
+        if name in WAYS_TO_DIE:
+            yield module.finding(node, "only-failpoints-kill", f"{name}: a service ends by draining; see {FAILPOINTS}")
 
 
 def short_modules(module: Module) -> Iterator[Finding]:
