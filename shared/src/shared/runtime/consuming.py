@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord
 from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
+from shared import failpoints
 from shared.db import Database
 from shared.kafka import EventPublisher, Outgoing, PublishFailed, make_consumer
 from shared.runtime import metrics
@@ -157,6 +158,7 @@ class ConsumerLoop(Generic[R]):
         # Publish before the offset moves: a crash here redelivers the batch and the inbox publishes it again.
         # The other way round the events of a crashed process would never be published.
         await self._until_done(lambda: self._publish(outcome))
+        failpoints.reach("batch_published")
         self._oldest = None
         metrics.BATCH_SIZE.labels(self._spec.name).observe(len(items))
         metrics.BATCH_SECONDS.labels(self._spec.name).observe(time.monotonic() - started)
@@ -295,6 +297,7 @@ class _Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def on_partitions_revoked(self, revoked: list[TopicPartition]) -> None:
         if revoked:
+            failpoints.reach("rebalance")
             await self._loop.before_revoke()
 
     async def on_partitions_assigned(self, assigned: list[TopicPartition]) -> None:  # noqa: ARG002 - aiokafka's name
