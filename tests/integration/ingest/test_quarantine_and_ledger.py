@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ingest.domain.senders import web_form
+from ingest.handlers import LEDGER_WANTED
 from ingest.ledger import LedgerKeeper
 from shared.contracts import (
     LeadAssigned,
@@ -256,6 +257,64 @@ async def test_a_parked_lead_waits_and_goes_on_when_it_is_retried(
         states.append(await state_of(ingest, captured.origin.record_id))
     assert states == ["parked", "in_flight", "assigned", "assigned"]
     await ledger_of(ingest)
+
+
+def parked(lead_id: str, record_ids: tuple[str, ...] | None) -> LeadParked:
+    return LeadParked(
+        lead_id=lead_id, consumer="scoring", parked_event_id=new_id(), error="KeyError", record_ids=record_ids
+    )
+
+
+async def test_a_skipped_record_stays_parked_when_the_ones_behind_it_are_retried(
+    ingest: ServiceHarness, make_source: MakeSource, fresh_email: FreshEmail
+):
+    path, email = await make_source("web_form"), fresh_email()
+    skipped, retried, behind = [await capture(ingest, path, email=email) for _ in range(3)]
+    record_ids = tuple(event.origin.record_id for event in (skipped, retried, behind))
+    states = []
+    for event in (
+        parked(skipped.lead_id, record_ids[:2]),
+        parked(skipped.lead_id, record_ids[2:]),
+        LeadReleased(lead_id=skipped.lead_id, consumer="scoring", outcome="retried", record_ids=record_ids[1:]),
+        LeadNurtured(lead_id=skipped.lead_id, origin=behind.origin, score=make_score()),
+        LeadReleased(lead_id=skipped.lead_id, consumer="scoring", outcome="skipped", record_ids=()),
+    ):
+        ingest.clock.advance(seconds=1)
+        await ingest.feed(event, consumer="ingest-ledger")
+        states.append([await state_of(ingest, record_id) for record_id in record_ids])
+    assert states == [
+        ["parked", "parked", "in_flight"],
+        ["parked", "parked", "parked"],
+        ["parked", "in_flight", "in_flight"],
+        ["parked", "nurtured", "nurtured"],
+        ["parked", "nurtured", "nurtured"],
+    ]
+    await ledger_of(ingest)
+
+
+async def test_a_decision_ends_a_record_even_if_a_later_event_of_its_lead_was_parked_and_came_first(
+    ingest: ServiceHarness, make_source: MakeSource, fresh_email: FreshEmail
+):
+    """Two topics: nothing orders them. The announcement of an older release parks whatever is in flight."""
+    captured = await capture(ingest, await make_source("web_form"), email=fresh_email())
+    ingest.clock.advance(seconds=2)
+    await ingest.feed(parked(captured.lead_id, None), consumer="ingest-ledger")
+    assert await state_of(ingest, captured.origin.record_id) == "parked"
+    ingest.clock.advance(seconds=-1)
+    await ingest.feed(assigned(captured.lead_id, captured.origin))
+    ingest.clock.advance(seconds=1)
+    assert await state_of(ingest, captured.origin.record_id) == "assigned"
+    await ledger_of(ingest)
+
+
+async def test_a_parked_lead_whose_id_is_none_is_no_matter_of_the_ledger(ingest: ServiceHarness):
+    """It was parked for that; handled here it would be parked once more, and announced once more."""
+    assert [LEDGER_WANTED[type(event)](event) for event in (parked("nobody", None), parked(new_id(), None))] == [
+        False,
+        True,
+    ]
+    await ingest.feed(parked(new_id(), ("no record",)), consumer="ingest-ledger")
+    assert await ingest.fetch("SELECT * FROM parked") == []
 
 
 async def test_what_waits_too_long_shows_its_age(

@@ -68,6 +68,27 @@ async def test_skip_gives_up_only_the_first_event_and_a_redelivery_does_not_brin
     assert await toy.seen() == [("lead-2", "b")]
 
 
+async def test_the_ledger_is_told_which_records_wait_and_which_go_on_and_not_of_one_that_was_given_up(toy: Toy) -> None:
+    toy.faults.poison = {"bad"}
+    publisher = RecordingPublisher()
+    batch = arrived(*(captured("lead-2", name) for name in ("handled", "bad", "b", "c")))
+    handled, bad, behind, later = [item.received.event.origin.record_id for item in batch]
+    async with toy.runtime(publisher=publisher) as runtime:
+        process = runtime.processors["toy"].process
+        await process(batch[:1])
+        outcomes = [await process([*batch[1:3], batch[0]]), await process([batch[3], batch[0]])]
+        assert [decode(out).record_ids for outcome in outcomes for out in outcome.from_outbox] == [  # type: ignore[attr-defined]
+            (bad, behind),
+            (later,),
+        ]
+        await skip_first(runtime, "toy", "lead-2", actor="ops", why="known bad row")
+        await retry_key(runtime, "toy", "lead-2", actor="ops")
+        await runtime.outbox.run_once()
+    [released] = [event for event in publisher.take() if isinstance(event, LeadReleased)]
+    assert (released.outcome, released.record_ids) == ("retried", (behind, later))
+    assert handled not in released.record_ids
+
+
 async def test_redelivery_of_a_parked_event_keeps_one_row(toy: Toy) -> None:
     toy.faults.poison = {"bad"}
     async with toy.runtime(publisher=RecordingPublisher()) as runtime:

@@ -5,7 +5,7 @@ from datetime import timedelta
 from ingest import tables
 from ingest.api import build_fast_routes, build_router
 from ingest.domain.normalisation import EnrichSettings, load_tables
-from ingest.handlers import LEDGER_HANDLERS, Enricher
+from ingest.handlers import LEDGER_HANDLERS, LEDGER_WANTED, Enricher
 from ingest.ledger import LedgerKeeper
 from ingest.repository import IngestRepository
 from ingest.settings import IngestSettings
@@ -25,7 +25,7 @@ def build_service(settings: IngestSettings) -> Service[IngestRepository]:
         metadata=tables.METADATA,
         consumers=(
             Consumer("ingest-enrich", enricher.handlers),
-            Consumer("ingest-ledger", LEDGER_HANDLERS, rest=timedelta(milliseconds=50)),
+            Consumer("ingest-ledger", LEDGER_HANDLERS, LEDGER_WANTED, rest=timedelta(milliseconds=50)),
         ),
         build_router=build_router,
         build_fast_routes=build_fast_routes,

@@ -1,6 +1,6 @@
 """What ingest does with events: enrich captured leads, and follow each record to its end in the ledger."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -11,6 +11,7 @@ from ingest.domain.normalisation import EnrichSettings, enrich
 from ingest.repository import IngestRepository
 from ingest.repository_ledger import LeadMove, OwnMove, Superseded
 from shared.contracts import (
+    Event,
     Facts,
     LeadAssigned,
     LeadCaptured,
@@ -23,6 +24,7 @@ from shared.contracts import (
     LeadUnassigned,
     LeadWithheld,
 )
+from shared.ids import is_uuid
 from shared.runtime import Handlers, Received, UnitOfWork
 from shared.runtime.metrics import SPEED_TO_LEAD
 
@@ -98,7 +100,7 @@ async def on_record_decided(work: UnitOfWork[IngestRepository], batch: Sequence[
 
 
 async def on_lead_parked(work: UnitOfWork[IngestRepository], batch: Sequence[Received[LeadParked]]) -> None:
-    """Let what is still in flight of the lead wait for a person."""
+    """Let the records whose events are parked wait for a person, if they are still in flight."""
     await work.repo.ledger.save_lead_moves(_lead_moves(batch, "in_flight", "parked"))
 
 
@@ -108,12 +110,22 @@ async def on_lead_released(work: UnitOfWork[IngestRepository], batch: Sequence[R
     await work.repo.ledger.save_lead_moves(_lead_moves(retried, "parked", "in_flight"))
 
 
-def _lead_moves(batch: Sequence[Received[Any]], old_state: str, new_state: str) -> list[LeadMove]:
-    moves = {
-        received.key: LeadMove(lead_id=received.key, old_state=old_state, new_state=new_state, at=received.time)
-        for received in batch
-    }
-    return [moves[lead_id] for lead_id in sorted(moves)]
+def names_a_lead(event: LeadParked | LeadReleased) -> bool:
+    """Tell whether the ledger can know the lead. What is parked for its damaged id would be parked here again."""
+    return is_uuid(event.lead_id)
+
+
+def _lead_moves(
+    batch: Sequence[Received[LeadParked]] | Sequence[Received[LeadReleased]], old_state: str, new_state: str
+) -> list[LeadMove]:
+    moves: dict[tuple[str, str], LeadMove] = {}
+    for received in batch:
+        named = received.event.record_ids
+        for record_id in (None,) if named is None else filter(is_uuid, named):
+            moves[received.key, record_id or ""] = LeadMove(
+                lead_id=received.key, record_id=record_id, old_state=old_state, new_state=new_state, at=received.time
+            )
+    return [moves[key] for key in sorted(moves)]
 
 
 LEDGER_HANDLERS: Handlers[IngestRepository] = {
@@ -126,3 +138,4 @@ LEDGER_HANDLERS: Handlers[IngestRepository] = {
     LeadParked: on_lead_parked,
     LeadReleased: on_lead_released,
 }
+LEDGER_WANTED: dict[type[Event], Callable[[Any], bool]] = {LeadParked: names_a_lead, LeadReleased: names_a_lead}

@@ -17,13 +17,14 @@ _COUNT_CHANGES = """
     )
     SELECT count(*) FROM changed
 """
-# A record's own event. The newer event wins, whatever order they come in from two topics.
+# A record's own event. The newer event wins, whatever order they come in from two topics. What is in flight or parked
+# has none yet: its own event ends it even if a newer event of another topic said "parked" meanwhile.
 _MOVE_RECORDS = f"""
     WITH target AS (
         SELECT r.record_id, r.state AS old_state, asked.state AS new_state, asked.at
         FROM unnest($1::uuid[], $2::text[], $3::timestamptz[]) AS asked(record_id, state, at)
         JOIN record r ON r.record_id = asked.record_id
-        WHERE r.nature = 'lead' AND r.state_at < asked.at
+        WHERE r.nature = 'lead' AND (r.state_at < asked.at OR r.state || '' IN ('in_flight', 'parked'))
         ORDER BY r.record_id FOR UPDATE OF r
     ),
     changed AS (
@@ -49,12 +50,13 @@ _MOVE_SUPERSEDED = f"""
     ),
     {_COUNT_CHANGES}
 """  # noqa: S608 - our own constant
-# All records of a lead that wait (in_flight -> parked) or go on (parked -> in_flight).
+# Records of a lead that wait (in_flight -> parked) or go on (parked -> in_flight): the named one, or all without a name.
 _MOVE_LEADS = f"""
     WITH target AS (
         SELECT r.record_id, r.state AS old_state, asked.new_state, asked.at
-        FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[]) AS asked(lead_id, old_state, new_state, at)
-        JOIN record r ON r.lead_id = asked.lead_id
+        FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::timestamptz[])
+             AS asked(lead_id, record_id, old_state, new_state, at)
+        JOIN record r ON r.lead_id = asked.lead_id AND r.record_id = coalesce(asked.record_id, r.record_id)
         WHERE r.nature = 'lead' AND r.state = asked.old_state AND r.state_at < asked.at
         ORDER BY r.record_id FOR UPDATE OF r
     ),
@@ -97,9 +99,10 @@ class OwnMove(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LeadMove(msgspec.Struct, frozen=True, kw_only=True):
-    """Records of one lead change from one state to another."""
+    """Records of one lead change from one state to another. ``record_id``: only this one; None: all."""
 
     lead_id: str
+    record_id: str | None
     old_state: str
     new_state: str
     at: datetime
@@ -142,6 +145,7 @@ class LedgerRepository:
             await self._sql.execute(
                 _MOVE_LEADS,
                 [move.lead_id for move in moves],
+                [move.record_id for move in moves],
                 [move.old_state for move in moves],
                 [move.new_state for move in moves],
                 [move.at for move in moves],

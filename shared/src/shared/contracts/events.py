@@ -211,7 +211,10 @@ class ConsentChanged(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class LeadParked(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """A consumer cannot process this lead's event: it and the lead's later ones wait for a person."""
+    """A consumer cannot process this lead's event: it and the lead's later ones wait for a person.
+
+    ``record_ids``: the submission records whose events wait; None (from a release that did not say): all of the lead.
+    """
 
     type: ClassVar[str] = "leadrail.lead.parked.v1"
     topic: ClassVar[str] = "leads.parking"
@@ -219,16 +222,22 @@ class LeadParked(Event, frozen=True, kw_only=True, omit_defaults=True):
     consumer: str
     parked_event_id: str
     error: str
+    record_ids: tuple[str, ...] | None = None
 
 
 class LeadReleased(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """The lead's parked events were all retried or skipped."""
+    """The lead's parked events were all retried or skipped.
+
+    ``record_ids``: the submission records whose events were retried; None (from a release that did not say): all that
+    waited. A record whose event was skipped is never named: nothing will move it any more.
+    """
 
     type: ClassVar[str] = "leadrail.lead.released.v1"
     topic: ClassVar[str] = "leads.parking"
 
     consumer: str
     outcome: Literal["retried", "skipped"]
+    record_ids: tuple[str, ...] | None = None
 
 
 EVENTS: tuple[type[Event], ...] = (

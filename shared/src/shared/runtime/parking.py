@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from shared.contracts import LeadParked, LeadReleased
+from shared.contracts import Event, LeadParked, LeadReleased, Origin
 from shared.db import Record, Sql
 from shared.logs import storable
 from shared.runtime.envelope import Arrived
@@ -88,15 +88,17 @@ async def save_parked(sql: Sql, consumer: str, items: Sequence[Arrived], error: 
     )
 
 
-def announce_parked(effects: Effects, consumer: str, item: Arrived, error: str, now: datetime) -> None:
-    """Tell the ledger that this lead waits for a person."""
-    work: UnitOfWork[None] = UnitOfWork(None, now, effects, item.received.traceparent)
+def announce_parked(effects: Effects, consumer: str, items: Sequence[Arrived], error: str, now: datetime) -> None:
+    """Tell the ledger that this lead waits for a person. *items*: what was parked now, the first of them for *error*."""
+    first = items[0].received
+    work: UnitOfWork[None] = UnitOfWork(None, now, effects, first.traceparent)
     work.emit(
         LeadParked(
-            lead_id=item.received.key,
+            lead_id=first.key,
             consumer=consumer,
-            parked_event_id=item.received.id,
+            parked_event_id=first.id,
             error=error.split(":", maxsplit=1)[0],
+            record_ids=records_of(item.received.event for item in items),
         )
     )
 
@@ -105,7 +107,13 @@ def announce_waiting(effects: Effects, consumer: str, items: Sequence[Arrived], 
     """Tell the ledger that more of a parked lead waits. Not of announcements: they would announce themselves."""
     news = [item for item in items if not isinstance(item.received.event, LeadParked | LeadReleased)]
     if news:
-        announce_parked(effects, consumer, news[0], WAITS, now)
+        announce_parked(effects, consumer, news, WAITS, now)
+
+
+def records_of(events: Iterable[Event]) -> tuple[str, ...]:
+    """Return the submission records that *events* are about, each once."""
+    origins = (getattr(event, "origin", None) for event in events)
+    return tuple(dict.fromkeys(origin.record_id for origin in origins if isinstance(origin, Origin)))
 
 
 async def list_events_of(sql: Sql, consumer: str, key: str) -> list[Record]:

@@ -142,9 +142,9 @@ class BatchProcessor(Generic[R]):
             now, effects = self._clock.now(), Effects()
             async with self._database.transaction() as sql:
                 if await parking.list_parked_keys(sql, self._consumer.name, [key]):
-                    behind = await self._park_behind(sql, items)
+                    waiting, behind = await self._park_behind(sql, items)
                     # A submission that comes while its lead waits is not in flight: the ledger must hear of it, too.
-                    parking.announce_waiting(effects, self._consumer.name, items, now)
+                    parking.announce_waiting(effects, self._consumer.name, waiting, now)
                     await save_effects(sql, self._owner, now, effects)
                     return Outcome(behind.caused, effects.emitted)
             self.parked.discard([key])
@@ -189,8 +189,8 @@ class BatchProcessor(Generic[R]):
             if await inbox.find_emitted(sql, name, [first.received.id]):
                 raise Retryable(timedelta(milliseconds=20), reason="another process handled the event") from failure
             await parking.save_parked(sql, name, [first], error, now)
-            behind = await self._park_behind(sql, items[1:])
-            parking.announce_parked(effects, name, first, error, now)
+            waiting, behind = await self._park_behind(sql, items[1:])
+            parking.announce_parked(effects, name, [first, *waiting], error, now)
             await save_effects(sql, self._owner, now, effects)
         self._budget.spend(now)
         self.parked.add(first.received.key)
@@ -206,14 +206,17 @@ class BatchProcessor(Generic[R]):
         )
         return Outcome(behind.caused, effects.emitted)
 
-    async def _park_behind(self, sql: Sql, items: Sequence[Arrived]) -> Outcome:
-        """Park what is new. What was handled before never waits: its release would find its inbox row, for ever."""
+    async def _park_behind(self, sql: Sql, items: Sequence[Arrived]) -> tuple[list[Arrived], Outcome]:
+        """Park what is new and return it, with what else is to publish.
+
+        What was handled before never waits: its release would find its inbox row, for ever.
+        """
         known = await inbox.find_emitted(sql, self._consumer.name, [item.received.id for item in items])
         waiting = [item for item in items if item.received.id not in known]
         if waiting:
             await parking.save_parked(sql, self._consumer.name, waiting, parking.WAITS, self._clock.now())
             metrics.PARKED.labels(self._consumer.name).inc(len(waiting))
-        return Outcome([out for item in items for out in known.get(item.received.id, ())], [])
+        return waiting, Outcome([out for item in items for out in known.get(item.received.id, ())], [])
 
     async def _make_partitions(self, items: Sequence[Arrived]) -> None:
         async with self._database.transaction() as sql:

@@ -31,7 +31,8 @@ async def retry_key(runtime: Runtime[Any], consumer: str, key: str, actor: str) 
         await _ensure_days(sql, rows)
         # Another process may have handled an event while it failed here: then only its row is left to remove.
         known = await inbox.find_emitted(sql, consumer, [row["id"] for row in rows])
-        received = [_decode(row) for row in rows if row["id"] not in known]
+        waiting = [_decode(row) for row in rows]
+        received = [item for item in waiting if item.id not in known]
         now, effects = runtime.clock.now(), Effects()
         work: UnitOfWork[Any] = UnitOfWork(runtime.service.repository(sql), now, effects)
         handlers = runtime.processors[consumer].handlers
@@ -40,7 +41,8 @@ async def retry_key(runtime: Runtime[Any], consumer: str, key: str, actor: str) 
         await inbox.record(sql, consumer, [item.id for item in received], effects.emitted_by_cause)
         # There is no offset behind these any more: what they caused goes through the outbox.
         effects.emitted += [out for item in received for out in effects.emitted_by_cause.get(item.id, ())]
-        work.emit(LeadReleased(lead_id=key, consumer=consumer, outcome="retried"))
+        records = parking.records_of(item.event for item in waiting)
+        work.emit(LeadReleased(lead_id=key, consumer=consumer, outcome="retried", record_ids=records))
         work.audit(
             actor=actor, action="parking.retried", subject=key, before={"consumer": consumer, "events": len(rows)}
         )
@@ -61,7 +63,7 @@ async def skip_first(runtime: Runtime[Any], consumer: str, key: str, actor: str,
             await inbox.record(sql, consumer, [rows[0]["id"]], {})
         is_last = len(rows) == 1
         if is_last:
-            work.emit(LeadReleased(lead_id=key, consumer=consumer, outcome="skipped"))
+            work.emit(LeadReleased(lead_id=key, consumer=consumer, outcome="skipped", record_ids=()))
         work.audit(
             actor=actor,
             action="parking.skipped",

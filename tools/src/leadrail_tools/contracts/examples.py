@@ -50,6 +50,7 @@ TEXTS = {
     "purposes": "sales_contact",
     "reason": "sla_breached",
     "record_id": "01961000-0000-7000-8000-000000000003",
+    "record_ids": "01961000-0000-7000-8000-000000000003",
     "referrer": "https://search.example/",
     "region": "DE-BE",
     "rep_id": "rep-12",
