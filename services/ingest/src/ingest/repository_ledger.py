@@ -50,7 +50,7 @@ _MOVE_SUPERSEDED = f"""
     ),
     {_COUNT_CHANGES}
 """  # noqa: S608 - our own constant
-# Records of a lead that wait (in_flight -> parked) or go on (parked -> in_flight): the named one, or all without a name.
+# Records of a lead that wait (in_flight -> parked) or go on (parked -> in_flight): the named one, or all if none is.
 _MOVE_LEADS = f"""
     WITH target AS (
         SELECT r.record_id, r.state AS old_state, asked.new_state, asked.at

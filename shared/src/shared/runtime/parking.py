@@ -89,7 +89,7 @@ async def save_parked(sql: Sql, consumer: str, items: Sequence[Arrived], error: 
 
 
 def announce_parked(effects: Effects, consumer: str, items: Sequence[Arrived], error: str, now: datetime) -> None:
-    """Tell the ledger that this lead waits for a person. *items*: what was parked now, the first of them for *error*."""
+    """Tell the ledger that this lead waits for a person. *items*: what is parked now, the first of them for *error*."""
     first = items[0].received
     work: UnitOfWork[None] = UnitOfWork(None, now, effects, first.traceparent)
     work.emit(
