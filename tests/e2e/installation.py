@@ -62,13 +62,15 @@ class Installation:
     def headers(self) -> dict[str, str]:
         return {"authorization": f"Bearer {self.key}"}
 
-    def start(self, *names: str) -> None:
+    def start(self, *names: str, environment: Mapping[str, str] | None = None) -> None:
         """Start services; they may not be ready yet. From the main thread only: children end with their thread."""
         for service in SERVICES:
             if service.name in names:
-                port = self.ports[service.name]
                 self.services[service.name] = start_service(
-                    service, port=port, environment=self.environment, logs=self.logs
+                    service,
+                    port=self.ports[service.name],
+                    environment={**self.environment, **(environment or {})},
+                    logs=self.logs,
                 )
 
     def start_replica(self, name: str, environment: Mapping[str, str] | None = None) -> RunningService:
