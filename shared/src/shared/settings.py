@@ -71,7 +71,21 @@ class ServiceSettings(BaseSettings):
         default=2.0, ge=0, description="Pause between polls while events flow: larger batches, a third less CPU."
     )
     database_pool_size: int = Field(default=8, ge=2, description="Most PostgreSQL connections of this process.")
-    shutdown_seconds: float = Field(default=20.0, gt=0, description="Longest time a shutdown may take to drain.")
+    requests_limit: int = Field(
+        default=2000, ge=1, description="Requests in hand at a time; more are answered 503. Health and metrics are not."
+    )
+    turn_away_seconds: float = Field(
+        default=0.0,
+        ge=0,
+        validation_alias=AliasChoices("LEADRAIL_TURN_AWAY_SECONDS"),
+        description=(
+            "How long a service that was told to stop still serves while `/readyz` says no and every answer says"
+            " `Connection: close`: as long as a load balancer needs to notice. 0 where there is none."
+        ),
+    )
+    shutdown_seconds: float = Field(
+        default=20.0, gt=0, description="Longest time a shutdown may take to drain, after LEADRAIL_TURN_AWAY_SECONDS."
+    )
     park_limit: int = Field(
         default=20, ge=1, description="Parked leads per minute above which the consumer pauses instead of parking more."
     )

@@ -45,3 +45,6 @@ TIMER_LATENESS = Histogram(
 )
 TIMERS_FAILED = Counter("leadrail_timer_failures_total", "Timer handlers that raised.", ["kind"])
 HTTP_REQUESTS = Counter("leadrail_http_requests_total", "HTTP requests by route and status.", ["route", "status"])
+HTTP_SHED = Counter(
+    "leadrail_http_shed_total", "Requests answered with 503 because too much was in hand, by the limit.", ["reason"]
+)

@@ -56,15 +56,20 @@ def build_app(runtime: Runtime[Any]) -> FastAPI:
     if service.build_router is not None:
         app.include_router(service.build_router(runtime))
     app.include_router(operations_router(runtime))
-    app.add_middleware(Edge)
+    app.add_middleware(Edge, runtime=runtime)
     return app
 
 
 class Edge:
-    """The outermost layer: a trace id for each request, a count by route, and a problem document for what escaped."""
+    """The outermost layer: a trace id for each request, a count by route, and a problem document for what escaped.
 
-    def __init__(self, app: ASGIApp) -> None:
+    Refuses what is more than this process may have in hand. While the service drains, every answer tells the client
+    to close its connection: one that stays open would be cut later, under a request perhaps.
+    """
+
+    def __init__(self, app: ASGIApp, runtime: Runtime[Any]) -> None:
         self._app = app
+        self._runtime = runtime
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -89,9 +94,13 @@ class Edge:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                if self._runtime.is_draining:
+                    message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
             await send(message)
 
+        self._runtime.requests_in_hand += 1
         try:
+            self._refuse_if_overloaded(scope)
             _refuse_at_sight(scope, headers)
             await self._app(scope, limited, observed)
         except Exception as error:  # noqa: BLE001 - the outermost layer: behind it is only the server
@@ -112,26 +121,32 @@ class Edge:
                 )
             await problem.response(scope["leadrail.trace_id"])(scope, receive, observed)
         finally:
+            self._runtime.requests_in_hand -= 1
             route = scope.get("route")
             metrics.HTTP_REQUESTS.labels(getattr(route, "path", "unmatched"), str(status)).inc()
+
+    def _refuse_if_overloaded(self, scope: Scope) -> None:
+        if self._runtime.requests_in_hand > self._runtime.settings.requests_limit and scope["path"] not in PUBLIC_PATHS:
+            metrics.HTTP_SHED.labels("requests").inc()
+            raise Problem(503, "overloaded", "Too many requests are in hand", headers={"Retry-After": "1"})
 
 
 class FastLane:
     """Plain routes that skip the framework: at the door its layers would cost as much as the work (50 µs of 110)."""
 
-    def __init__(self, routes: Sequence[Route], app: ASGIApp) -> None:
-        self._routes = routes
+    def __init__(self, routes: Sequence[Route], app: ASGIApp, runtime: Runtime[Any]) -> None:
+        self._routes = [(route, Edge(route.app, runtime)) for route in routes]
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] == "http":
-            for route in self._routes:
+            for route, edge in self._routes:
                 match, found = route.matches(scope)
                 if match is not Match.NONE:
                     scope.update(found)
                     scope["route"] = route
-                    await Edge(route.app)(scope, receive, send)
+                    await edge(scope, receive, send)
                     return
         await self._app(scope, receive, send)
 
@@ -140,7 +155,7 @@ def build_server_app(runtime: Runtime[Any]) -> ASGIApp:
     """Return what the server serves: the fast routes, if the service has any, before the application."""
     routes = runtime.service.build_fast_routes(runtime) if runtime.service.build_fast_routes else ()
     app = build_app(runtime)
-    return FastLane(routes, app) if routes else app
+    return FastLane(routes, app, runtime) if routes else app
 
 
 def _refuse_at_sight(scope: Scope, headers: dict[bytes, bytes]) -> None:
@@ -235,7 +250,6 @@ class HttpServer:
                 proxy_headers=False,
                 timeout_keep_alive=75,
                 timeout_graceful_shutdown=5,
-                limit_concurrency=2_000,
                 backlog=2_048,
             )
         )

@@ -105,6 +105,7 @@ class Runtime(Generic[R]):
         self.loops = {consumer.name: self._loop(consumer) for consumer in service.consumers}
         self.workers = [make(self) for make in service.workers]
         self.is_draining = False
+        self.requests_in_hand = 0
 
     def _processor(self, consumer: Consumer[R]) -> BatchProcessor[R]:
         return BatchProcessor(

@@ -48,6 +48,11 @@ async def serve(service: Service[R], *, stop: asyncio.Event | None = None) -> No
     failure = next((task.exception() for task in done if task is not stopped and task.exception()), None)
     if failure is not None:
         log.error("duty_crashed", error=type(failure).__name__, exc_info=failure)
+    if stop.is_set():
+        # Balancers must notice first: the port closed at once would refuse connections that they still send here.
+        await asyncio.wait(
+            [server, *tasks], timeout=service.settings.turn_away_seconds, return_when=asyncio.FIRST_COMPLETED
+        )
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(service.settings.shutdown_seconds):
             await http.drain()
