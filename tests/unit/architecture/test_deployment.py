@@ -10,7 +10,9 @@ import yaml
 from leadrail_tools.architecture.shape import SERVICES, package_of
 from leadrail_tools.checkout import repository_root
 from leadrail_tools.compose_env import environment, filled
+from leadrail_tools.contracts.services import settings_class
 
+CLOSE_SECONDS = 9  # serving.CANCEL_SECONDS, and what producer and pool take at most
 ROOT = repository_root()
 PORTS = {"ingest": 8001, "scoring": 8002, "consent": 8003, "routing": 8004, "sla-monitor": 8005}
 every_service = pytest.mark.parametrize("service", SERVICES)
@@ -126,7 +128,16 @@ def test_a_deployment_is_probed_bounded_and_drained(service: str) -> None:
     assert container["livenessProbe"]["httpGet"]["path"] == "/livez"
     assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
     assert container["resources"]["limits"]["memory"]
-    assert spec["terminationGracePeriodSeconds"] > 20
+
+
+@every_service
+def test_a_pod_may_turn_away_drain_and_close_before_it_is_killed(service: str) -> None:
+    turn_away = float(manifests("config.yaml")["ConfigMap"]["data"]["LEADRAIL_TURN_AWAY_SECONDS"])
+    deployment = manifests(f"{service}.yaml")["Deployment"]["spec"]
+    drain = settings_class(service).model_fields["shutdown_seconds"].default
+    assert turn_away > 0
+    assert deployment["template"]["spec"]["terminationGracePeriodSeconds"] > turn_away + drain + CLOSE_SECONDS
+    assert deployment["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
 
 
 @every_service
