@@ -15,6 +15,7 @@ from shared.clock import SystemClock
 from shared.contracts import TOPICS
 from shared.db import ConnectionSql, plain_url
 from shared.migrations import migrate
+from shared.parking_cli import parked
 from shared.provision import SERVICES, create_topics, provision_database, role_url
 from shared.settings import ServiceSettings
 
@@ -25,6 +26,7 @@ keys = typer.Typer(no_args_is_help=True, help="API keys: shown once, stored as a
 app.add_typer(db, name="db")
 app.add_typer(topics, name="topics")
 app.add_typer(keys, name="keys")
+app.add_typer(parked, name="parked")
 
 DatabaseUrl = Annotated[
     str, typer.Option("--database-url", envvar="DATABASE_URL", help="URL of a role that may create roles and schemas.")

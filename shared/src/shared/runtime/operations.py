@@ -113,19 +113,28 @@ def operations_router(runtime: Runtime[Any]) -> APIRouter:
 
 def _add_parking(router: APIRouter, runtime: Runtime[Any]) -> None:
     @router.get("/v1/parking", dependencies=[require_scope("ops:replay")])
-    async def list_parked(limit: Limit = 50, cursor: Cursor = None) -> Page[ParkedEvent]:
+    async def list_parked(
+        consumer: Annotated[str | None, Query(max_length=200, description="Only events of this consumer.")] = None,
+        lead_id: Annotated[str | None, Query(max_length=500, description="Only events of this lead.")] = None,
+        limit: Limit = 50,
+        cursor: Cursor = None,
+    ) -> Page[ParkedEvent]:
         """List parked events, oldest first."""
         after = _number_in(cursor, most=MAX_BIGINT) if cursor is not None else 0
         async with runtime.database.connection() as sql:
             rows = await sql.fetch(
                 'SELECT parked_id, consumer, key AS lead_id, event_id::text, type, topic, partition, "offset", error,'
-                " parked_at FROM parked WHERE parked_id > $1 ORDER BY parked_id LIMIT $2",
+                " parked_at FROM parked WHERE parked_id > $1 AND ($3::text IS NULL OR consumer = $3)"
+                " AND ($4::text IS NULL OR key = $4) ORDER BY parked_id LIMIT $2",
                 after,
                 limit + 1,
+                consumer,
+                lead_id,
             )
         return _page([ParkedEvent(**row) for row in rows], limit, [str(row["parked_id"]) for row in rows])
 
-    @router.post("/v1/parking/{consumer}/{lead_id}/retry")
+    # As a path: the id of a damaged event may hold a slash, and it must not wait for ever for that.
+    @router.post("/v1/parking/{consumer}/{lead_id:path}/retry")
     async def retry(
         consumer: str, lead_id: str, principal: Annotated[Principal, require_scope("ops:replay")]
     ) -> Remaining:
@@ -143,7 +152,7 @@ def _add_parking(router: APIRouter, runtime: Runtime[Any]) -> None:
             ) from error
         return Remaining(released=released, remaining=0)
 
-    @router.post("/v1/parking/{consumer}/{lead_id}/skip")
+    @router.post("/v1/parking/{consumer}/{lead_id:path}/skip")
     async def skip(
         consumer: str, lead_id: str, reason: Reason, principal: Annotated[Principal, require_scope("ops:replay")]
     ) -> Remaining:
