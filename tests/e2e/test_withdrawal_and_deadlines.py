@@ -12,6 +12,7 @@ from local_stack.load.setup import source_key
 
 from .evidence import rows, until
 from .installation import Installation
+from .policies import apply_policies
 from .traffic import Promise, Traffic
 
 pytestmark = pytest.mark.timeout(240)  # servers and five services start first, on whatever else runs here
@@ -46,17 +47,7 @@ STATEMENT = {
 
 @pytest.fixture(scope="module", autouse=True)
 def policies(installation: Installation) -> None:
-    """Put the short policies into force, through the API as an operator would."""
-    run_blocking(apply_policies(installation))
-
-
-async def apply_policies(installation: Installation) -> None:
-    base = f"{installation.urls['sla-monitor']}/v1/documents/sla_policies"
-    async with httpx.AsyncClient(headers=installation.headers, timeout=20, trust_env=False) as client:
-        draft = await client.post(f"{base}/versions", json={"body": POLICIES, "why": "deadlines of seconds"})
-        assert draft.status_code == httpx.codes.CREATED, draft.text
-        applied = await client.post(f"{base}/versions/{draft.json()['version']}/apply", json={"why": "now"})
-        assert applied.json()["is_live"], applied.text
+    run_blocking(apply_policies(installation, POLICIES))
 
 
 class Lead:
