@@ -94,6 +94,7 @@ def make_consumer(settings: ServiceSettings, group: str, *, rest: timedelta = ti
         max_poll_interval_ms=600_000,  # a dependency may be away for minutes while we hold a batch
         **(seldom if rest else {"fetch_max_wait_ms": 500}),
         max_partition_fetch_bytes=2 * 1024 * 1024,
+        fetch_max_bytes=16 * 1024 * 1024,  # of one answer: it lies in memory as a whole, however far behind we are
         **client_options(settings),
     )
 

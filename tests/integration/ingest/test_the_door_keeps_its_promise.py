@@ -190,13 +190,4 @@ async def test_an_activity_of_nobody_is_refused(ingest: ServiceHarness):
     assert response.status_code == 404
 
 
-async def test_when_too_much_waits_the_answer_is_come_again(database_url: str, fresh_email: Callable[[], str]):
-    async with ServiceHarness.start(build_service, IngestSettings, database_url, queue_requests=1) as small:
-        created = await small.http.post("/v1/sources", json={"kind": "web_form"})
-        path = created.json()["submissions_path"]
-        responses = await asyncio.gather(*(small.http.post(path, json={"email": fresh_email()}) for _ in range(30)))
-    assert {response.status_code for response in responses} == {200, 503}
-    assert {response.headers.get("retry-after") for response in responses} == {None, "1"}
-
-
 _DIGITS = str.maketrans("abcdef", "234567")

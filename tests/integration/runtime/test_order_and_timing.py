@@ -38,14 +38,20 @@ async def _left(runtime: Runtime[ToyRepository]) -> int:
     return count
 
 
+@pytest.mark.parametrize(
+    "limits",
+    [{"MEMORY_LIMIT": 3, "PUBLISH_MOST": 2}, {"MEMORY_BYTES": 1_000, "PUBLISH_BYTES": 1}],
+    ids=["count", "bytes"],
+)
 async def test_event_committed_while_an_overflowed_outbox_is_read_does_not_overtake_the_ones_in_the_table(
-    toy: Toy, monkeypatch: pytest.MonkeyPatch
+    toy: Toy, monkeypatch: pytest.MonkeyPatch, limits: dict[str, int]
 ) -> None:
-    monkeypatch.setattr(shared.runtime.outbox, "MEMORY_LIMIT", 3)
-    monkeypatch.setattr(shared.runtime.outbox, "PUBLISH_MOST", 2)
+    for name, limit in limits.items():
+        monkeypatch.setattr(shared.runtime.outbox, name, limit)
     publisher = RecordingPublisher()
     async with toy.runtime(publisher=publisher) as runtime:
         await emit(runtime, "lead-1", 5)
+        assert runtime.outbox.is_overflowed
         load = runtime.outbox._load_own
 
         async def load_while_another_commits(*args: Any) -> Any:

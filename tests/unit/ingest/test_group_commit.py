@@ -27,9 +27,15 @@ class Commits:
 
 
 def group(
-    commits: Commits, most_items: int = 10, queue_items: int = 10, queue_bytes: int = 100
+    commits: Commits, most_items: int = 10, queue_items: int = 10, queue_bytes: int = 100, queue_seconds: float = 60
 ) -> GroupCommit[str, str]:
-    return GroupCommit(commits, most_items=most_items, queue_items=queue_items, queue_bytes=queue_bytes)
+    return GroupCommit(
+        commits,
+        most_items=most_items,
+        queue_items=queue_items,
+        queue_bytes=queue_bytes,
+        queue_seconds=queue_seconds,
+    )
 
 
 async def test_the_first_does_not_wait_and_the_rest_share_the_next_commit():
@@ -73,6 +79,19 @@ async def test_more_than_may_wait_is_refused_and_the_rest_is_committed(queue_ite
         await queue.submit("c", 10)
     commits.released.set()
     assert await asyncio.gather(*waiting) == ["A", "B"]
+
+
+async def test_behind_one_that_has_waited_too_long_nobody_else_may_wait():
+    commits = Commits()
+    queue = group(commits, most_items=1, queue_seconds=0.01)
+    first, second = asyncio.create_task(queue.submit("a", 1)), asyncio.create_task(queue.submit("b", 1))
+    await commits.begun.wait()
+    await asyncio.sleep(0.02)
+    with pytest.raises(Overloaded, match="age"):
+        await queue.submit("c", 1)
+    commits.released.set()
+    assert [await first, await second] == ["A", "B"]
+    assert await queue.submit("d", 1) == "D"
 
 
 async def test_a_request_that_was_given_up_is_not_committed_late():

@@ -31,6 +31,7 @@ from shared.ids import new_id
 from shared.logs import stack_of
 from shared.runtime import Runtime
 from shared.runtime.failures import is_dependency_failure
+from shared.runtime.metrics import HTTP_SHED
 
 log = structlog.get_logger(module=__name__)
 logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns once per broken body: the sender's to say
@@ -67,7 +68,9 @@ class Door:
             most_items=settings.commit_batch,
             queue_items=settings.queue_requests,
             queue_bytes=settings.queue_bytes,
+            queue_seconds=settings.queue_seconds,
         )
+        self._unqueued_bytes = 0  # of bodies that are being read
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. Errors: `Problem`, which the application turns into a document."""
@@ -92,8 +95,8 @@ class Door:
         try:
             async with asyncio.timeout(self._settings.answer_seconds):
                 return await self._commits.submit(arrival, len(arrival.body))
-        except Overloaded:
-            raise _later("overloaded", "Too much waits already") from None
+        except Overloaded as error:
+            raise _overloaded(error.limit) from None
         except Exception as error:
             if is_dependency_failure(error):
                 raise _later("storage_away", "The submission cannot be kept now") from error
@@ -105,18 +108,21 @@ class Door:
         received_at = self._runtime.clock.now()
         kind = source.kind if source is not None else "unknown"
         try:
+            self._check_room()  # first: whoever is turned away must cost next to nothing
             body = await self._read(receive, headers, sender.max_body)
             source, proof = self._authenticate(scope, headers, body, source, sender, received_at)
             inbound, records, answer = self._understand(source, sender, headers, body, proof, received_at)
             failpoints.reach("door_verified")
-            outcome = await self._keep(self._arrival(inbound, records, scope, body))
+            arrival = self._arrival(inbound, records, scope, body)
+            del inbound  # the parsed body is several times as large as the raw one: it must not wait beside it
+            outcome = await self._keep(arrival)
         except Problem as problem:
             metrics.REJECTS.labels(problem.code).inc()
             metrics.SUBMISSIONS.labels(kind, "rejected").inc()
             problem.headers.update(_cors(source, headers))  # without it a browser hides the answer, and Retry-After
             raise
         metrics.SUBMISSIONS.labels(kind, outcome.verdict).inc()
-        return answer or _receipt(outcome, sender, _cors(inbound.source, headers))
+        return answer or _receipt(outcome, sender, _cors(source, headers))
 
     async def _keep(self, arrival: Arrival) -> Outcome:
         outcome = await self.submit(arrival)
@@ -124,6 +130,15 @@ class Door:
         if outcome.verdict == "conflict":
             raise Problem(422, "idempotency_conflict", "This Idempotency-Key was used with another body")
         return outcome
+
+    def _check_room(self) -> None:
+        """Return if what is being read may be taken in. Errors: `Problem` 503."""
+        try:
+            self._commits.check_room(self._unqueued_bytes)
+        except Overloaded as error:
+            raise _overloaded(error.limit) from None
+        if self._runtime.relay.is_above(self._settings.outbox_bytes):
+            raise _overloaded("outbox")
 
     async def _read(self, receive: Receive, headers: Headers, limit: int) -> bytes:
         """Return the body. Errors: `Problem` 408, 413, 415."""
@@ -142,13 +157,17 @@ class Door:
                         raise Problem(400, "body_incomplete", "The body ended early")
                     chunk = message.get("body", b"")
                     size += len(chunk)
+                    self._unqueued_bytes += len(chunk)
                     if size > limit:
                         raise _too_large(limit)
+                    self._check_room()
                     chunks.append(chunk)
                     if not message.get("more_body", False):
                         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
         except TimeoutError:
             raise Problem(408, "body_too_slow", "The body took too long", headers={"Connection": "close"}) from None
+        finally:
+            self._unqueued_bytes -= size  # nothing waits from here to the queue, which counts for itself
 
     def _authenticate(
         self, scope: Scope, headers: Headers, body: bytes, source: Source | None, sender: Sender, now: datetime
@@ -288,6 +307,11 @@ def _too_large(limit: int) -> Problem:
 
 def _unknown_source() -> Problem:
     return Problem(404, "source_not_found", "No such source")
+
+
+def _overloaded(limit: str) -> Problem:
+    HTTP_SHED.labels(limit).inc()
+    return _later("overloaded", "Too much waits already")
 
 
 def _later(code: str, title: str, *, seconds: int = 1) -> Problem:

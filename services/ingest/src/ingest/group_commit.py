@@ -18,7 +18,11 @@ BATCH_BYTES = 8 << 20  # bodies in one statement; above it memory in both proces
 
 
 class Overloaded(Exception):
-    """More waits for a commit than may wait."""
+    """More waits for a commit than may wait. ``limit``: requests, bytes or age."""
+
+    def __init__(self, limit: str) -> None:
+        super().__init__(limit)
+        self.limit = limit
 
 
 class GroupCommit(Generic[T, U]):
@@ -31,25 +35,40 @@ class GroupCommit(Generic[T, U]):
         most_items: int,
         queue_items: int,
         queue_bytes: int,
+        queue_seconds: float,
     ) -> None:
         self._commit = commit
         self._most_items = most_items
         self._queue_items = queue_items
         self._queue_bytes = queue_bytes
-        self._queue: deque[tuple[T, int, asyncio.Future[U]]] = deque()
+        self._queue_seconds = queue_seconds
+        self._queue: deque[tuple[T, int, asyncio.Future[U], float]] = deque()
         self._bytes = 0
         self._flushing: asyncio.Task[None] | None = None
 
     async def submit(self, item: T, size: int) -> U:
         """Return *item*'s result once it is committed. Errors: `Overloaded`; whatever the commit raised."""
-        if len(self._queue) >= self._queue_items or self._bytes + size > self._queue_bytes:
-            raise Overloaded
-        future: asyncio.Future[U] = asyncio.get_running_loop().create_future()
-        self._queue.append((item, size, future))
+        self.check_room(size)
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[U] = loop.create_future()
+        self._queue.append((item, size, future, loop.time()))
         self._bytes += size
         if self._flushing is None:
             self._flushing = asyncio.create_task(self._flush(), name="GroupCommit")
         return await future
+
+    def check_room(self, size: int) -> None:
+        """Return if *size* bytes more may wait. Errors: `Overloaded`.
+
+        The age counts, because nobody knows how many a second can be committed: a queue in which everybody waits until
+        just before the answer is due commits what is answered 503, and nothing else.
+        """
+        if len(self._queue) >= self._queue_items:
+            raise Overloaded("requests")
+        if self._bytes + size > self._queue_bytes:
+            raise Overloaded("bytes")
+        if self._queue and asyncio.get_running_loop().time() - self._queue[0][3] > self._queue_seconds:
+            raise Overloaded("age")
 
     async def _flush(self) -> None:
         try:
@@ -62,7 +81,7 @@ class GroupCommit(Generic[T, U]):
         batch: list[tuple[T, asyncio.Future[U]]] = []
         size = 0
         while self._queue and len(batch) < self._most_items and (not batch or size + self._queue[0][1] <= BATCH_BYTES):
-            item, item_size, future = self._queue.popleft()
+            item, item_size, future, _ = self._queue.popleft()
             size += item_size
             self._bytes -= item_size
             if not future.done():  # its request was given up: nobody was promised anything

@@ -29,7 +29,22 @@ class IngestSettings(ServiceSettings):
         default=2000, ge=1, description="Submissions that may wait for a commit; beyond it the door answers 503."
     )
     queue_bytes: int = Field(
-        default=64 << 20, ge=1 << 20, description="Bytes of bodies that may wait for a commit; beyond it 503."
+        default=64 << 20,
+        ge=1 << 20,
+        description="Bytes of bodies that may be in hand, half read or waiting for a commit; beyond it 503.",
+    )
+    queue_seconds: float = Field(
+        default=1.0,
+        gt=0,
+        description="Longest that a submission may have waited for its commit before new ones are answered 503.",
+    )
+    outbox_bytes: int = Field(
+        default=20 << 30,
+        ge=1 << 20,
+        description=(
+            "Size of the outbox on disk above which the door answers 503;"
+            " while Kafka is away it grows by 1.5 kB a lead."
+        ),
     )
     submission_days: int = Field(default=30, ge=1, description="Days that raw submissions are kept.")
     delivery_days: int = Field(

@@ -37,8 +37,12 @@ CONSUMER_PAUSED = Gauge(
 PARKED_KEYS = Gauge("leadrail_parked_keys", "Leads whose events wait for a person.", ["consumer"])
 PARKED = Counter("leadrail_parked_events_total", "Events put into the parking table.", ["consumer"])
 DEAD_LETTERS = Counter("leadrail_dead_letters_total", "Records that could not be decoded.", ["consumer"])
+EVENTS_LOST = Counter(
+    "leadrail_events_lost_total", "Records that Kafka deleted before the consumer had handled them.", ["consumer"]
+)
 OUTBOX_DEPTH = Gauge("leadrail_outbox_depth", "Committed events not yet published.")
 OUTBOX_OLDEST = Gauge("leadrail_outbox_oldest_age_seconds", "Age of the oldest committed event not yet published.")
+OUTBOX_BYTES = Gauge("leadrail_outbox_bytes", "Size of the outbox's table on disk; it shrinks late.")
 OUTBOX_RELAYED = Counter("leadrail_outbox_relayed_total", "Events of a dead process published by another one.")
 TIMER_LATENESS = Histogram(
     "leadrail_timer_lateness_seconds", "How late timers fire.", ["kind"], buckets=LATENCY_BUCKETS[:16]

@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from datetime import timedelta
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -19,29 +20,46 @@ from shared.ids import instant_of
 from shared.kafka import EventPublisher, Outgoing, PublishFailed
 from shared.runtime import metrics
 from shared.runtime.failures import is_dependency_failure
+from shared.runtime.work import MAX_EVENT_BYTES
 
 log = structlog.get_logger(module=__name__)
 
 OWNER_LOCK_CLASS = 0x4C52  # first half of the advisory lock that says "this owner lives"; the second is the owner
 LEADER_LOCK_CLASS = 0x4C53
 MEMORY_LIMIT = 20_000  # about 25 MB of events; beyond that they wait in the table, where they already are
+MEMORY_BYTES = 32 << 20  # of payloads: the largest event is a thousand times the usual one
 PUBLISH_MOST = 1_000
+PUBLISH_BYTES = 8 << 20
+COUNT_MOST = 100_000
 RELAY_EVERY_SECONDS = 1.0
 SWEEP_EVERY_SECONDS = 5.0
 FORGET_EVERY_SECONDS = 0.25
 
 _DECODER = msgspec.msgpack.Decoder(Outgoing)
 _DELETE = "DELETE FROM outbox WHERE id = ANY($1::uuid[])"
-_OWN_LEFTOVERS = "SELECT event FROM outbox WHERE owner = $1 ORDER BY id LIMIT $2"
-_DEAD_LEFTOVERS = """
-    SELECT id::text AS id, event FROM outbox
-    WHERE NOT EXISTS (
-        SELECT FROM pg_locks
-        WHERE locktype = 'advisory' AND classid = $1 AND objid = outbox.owner::oid AND granted
-          AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-    )
-    ORDER BY id LIMIT $2
+# Of the next rows as many as fill $3 bytes, and at least one.
+_UP_TO_BYTES = """
+    SELECT id::text, event FROM (
+        SELECT id, event, sum(octet_length(event)) OVER (ORDER BY id) - octet_length(event) AS before FROM next
+    ) AS counted
+    WHERE before < $3 ORDER BY counted.id
 """
+_OWN_LEFTOVERS = f"""
+    WITH next AS (SELECT id, event FROM outbox WHERE owner = $1 ORDER BY id LIMIT $2)
+    {_UP_TO_BYTES}
+"""  # noqa: S608 - no input
+_DEAD_LEFTOVERS = f"""
+    WITH next AS (
+        SELECT id, event FROM outbox
+        WHERE NOT EXISTS (
+            SELECT FROM pg_locks
+            WHERE locktype = 'advisory' AND classid = $1 AND objid = outbox.owner::oid AND granted
+              AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        )
+        ORDER BY id LIMIT $2
+    )
+    {_UP_TO_BYTES}
+"""  # noqa: S608 - no input
 
 
 def new_owner() -> int:
@@ -57,6 +75,7 @@ class OutboxPublisher:
         self._publisher = publisher
         self._owner = owner
         self._queue: deque[Outgoing] = deque()
+        self._bytes = 0
         self._is_overflowed = False
         self._wake = asyncio.Event()
         self._stopping = False
@@ -65,14 +84,22 @@ class OutboxPublisher:
         self._done: list[str] = []
         self._forgot_at = 0.0
 
+    @property
+    def is_overflowed(self) -> bool:
+        """Return whether events wait in the table only, because there was no room for them in memory."""
+        return self._is_overflowed
+
     def add(self, events: Sequence[Outgoing]) -> None:
         """Take over events whose transaction has committed. Never blocks and never fails: the rows are in the table."""
         if not events:
             return
-        if self._is_overflowed or len(self._queue) + len(events) > MEMORY_LIMIT:
+        size = sum(len(event.payload) for event in events)
+        too_many = len(self._queue) + len(events) > MEMORY_LIMIT or self._bytes + size > MEMORY_BYTES
+        if self._is_overflowed or too_many:
             self._is_overflowed = True
         else:
             self._queue.extend(events)
+            self._bytes += size
         self._wake.set()
 
     async def run(self) -> None:
@@ -99,10 +126,11 @@ class OutboxPublisher:
     async def _step(self, forget_every: float) -> bool:
         try:
             if self._queue:
-                batch = [self._queue[index] for index in range(min(PUBLISH_MOST, len(self._queue)))]
+                batch = self._next_batch()
                 await self._publish(batch)
-                for _ in batch:
+                for event in batch:
                     self._queue.popleft()
+                    self._bytes -= len(event.payload)
             elif self._is_overflowed:
                 await self._publish_own()
             if time.monotonic() - self._forgot_at >= forget_every:
@@ -117,6 +145,16 @@ class OutboxPublisher:
             return False
         self._failures = 0
         return True
+
+    def _next_batch(self) -> list[Outgoing]:
+        batch: list[Outgoing] = []
+        size = 0
+        for event in islice(self._queue, PUBLISH_MOST):
+            size += len(event.payload)
+            if batch and size > PUBLISH_BYTES:
+                break
+            batch.append(event)
+        return batch
 
     async def _publish(self, batch: Sequence[Outgoing]) -> None:
         if batch:
@@ -142,21 +180,21 @@ class OutboxPublisher:
         is_all = False
         try:
             await self._forget()
-            batch = await self._load_own()
-            await self._publish(batch)
+            rows = await self._load_own()
+            await self._publish([_DECODER.decode(row["event"]) for row in rows])
             await self._forget()
-            is_all = len(batch) < PUBLISH_MOST
+            is_all = len(rows) < PUBLISH_MOST and sum(len(row["event"]) for row in rows) < PUBLISH_BYTES
         finally:
             if not is_all:
                 # Older events still wait in the table. What came to memory meanwhile is there too: it must not
                 # overtake them.
                 self._is_overflowed = True
                 self._queue.clear()
+                self._bytes = 0
 
-    async def _load_own(self) -> list[Outgoing]:
+    async def _load_own(self) -> list[Record]:
         async with self._database.connection() as sql:
-            rows = await sql.fetch(_OWN_LEFTOVERS, self._owner, PUBLISH_MOST)
-        return [_DECODER.decode(row["event"]) for row in rows]
+            return await sql.fetch(_OWN_LEFTOVERS, self._owner, PUBLISH_MOST, PUBLISH_BYTES)
 
     def _sweep_now_and_then(self) -> None:
         """Look for own rows that memory never heard of: a request cancelled while its COMMIT returned."""
@@ -177,6 +215,8 @@ class OutboxRelay:
         self._anchor: Any = None
         # How long the search takes: it reads all that waits, and after a day without Kafka that is millions of rows.
         self._search_seconds = 0.0
+        self._depth = 0
+        self._bytes = 0
         self._is_leader = False
         self._stopping = asyncio.Event()
 
@@ -200,7 +240,7 @@ class OutboxRelay:
         """Look for leftovers every second until `drain`."""
         while not self._stopping.is_set():
             try:
-                if await self.run_once() == PUBLISH_MOST:
+                if await self.run_once():
                     continue
             except Exception as error:
                 if not (is_dependency_failure(error) or isinstance(error, PublishFailed)):
@@ -218,11 +258,21 @@ class OutboxRelay:
         started = time.monotonic()
         async with self._database.connection() as sql:
             await self._observe(sql)
-            rows = await sql.fetch(_DEAD_LEFTOVERS, OWNER_LOCK_CLASS, PUBLISH_MOST) if self._is_leader else []
+            rows = await self._find_leftovers(sql) if self._is_leader else []
         self._search_seconds = time.monotonic() - started
         if rows:
             await self._publish(rows)
         return len(rows)
+
+    def is_above(self, limit: int) -> bool:
+        """Tell whether the outbox had more than *limit* bytes on disk at the last look, about a second ago.
+
+        The file of a table shrinks late: rows that could not fill *limit* are no backlog, however large it is.
+        """
+        return self._bytes > limit and self._depth * MAX_EVENT_BYTES > limit
+
+    async def _find_leftovers(self, sql: Sql) -> list[Record]:
+        return await sql.fetch(_DEAD_LEFTOVERS, OWNER_LOCK_CLASS, PUBLISH_MOST, PUBLISH_BYTES)
 
     async def _publish(self, rows: Sequence[Record]) -> None:
         failpoints.reach("outbox_before_publish")
@@ -247,10 +297,13 @@ class OutboxRelay:
 
     async def _observe(self, sql: Sql) -> None:
         row = await sql.fetchrow(
-            "SELECT (SELECT count(*) FROM (SELECT FROM outbox LIMIT 100000) AS counted) AS depth,"
-            " (SELECT id::text FROM outbox ORDER BY id LIMIT 1) AS oldest"
+            "SELECT (SELECT count(*) FROM (SELECT FROM outbox LIMIT $1) AS counted) AS depth,"
+            " (SELECT id::text FROM outbox ORDER BY id LIMIT 1) AS oldest, pg_table_size('outbox') AS bytes",
+            COUNT_MOST,
         )
         assert row is not None
-        metrics.OUTBOX_DEPTH.set(row["depth"])
+        self._depth, self._bytes = row["depth"], row["bytes"]
+        metrics.OUTBOX_DEPTH.set(self._depth)
+        metrics.OUTBOX_BYTES.set(self._bytes)
         age = (self._clock.now() - instant_of(row["oldest"])) if row["oldest"] else timedelta(0)
         metrics.OUTBOX_OLDEST.set(max(0.0, age.total_seconds()))
