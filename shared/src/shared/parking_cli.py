@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Annotated, Literal, get_args
 
 import typer
@@ -154,7 +154,8 @@ def _calling(service: ServiceName, url: str | None) -> Iterator[ParkingClient]:
         raise typer.Exit(USAGE)
     variable = f"LEADRAIL_{service.upper().replace('-', '_')}_URL"
     try:
-        yield ParkingClient(url or os.environ.get(variable) or DEFAULT_URLS[service], key)
+        with closing(ParkingClient(url or os.environ.get(variable) or DEFAULT_URLS[service], key)) as client:
+            yield client
     except Refusal as refusal:
         err.print(f"{service} refuses: {refusal}")
         is_unable = refusal.status in KEY_STATUSES or refusal.status >= 500

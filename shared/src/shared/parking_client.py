@@ -62,6 +62,10 @@ class ParkingClient:
             trust_env=False,
         )
 
+    def close(self) -> None:
+        """Give the connection back."""
+        self._http.close()
+
     def list_events(self, *, consumer: str | None = None, lead_id: str | None = None) -> Iterator[Parked]:
         """Yield what is parked, oldest first."""
         wanted = {"consumer": consumer, "lead_id": lead_id}
