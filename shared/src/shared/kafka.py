@@ -78,7 +78,7 @@ def client_options(settings: ServiceSettings) -> dict[str, Any]:
 
 
 def make_consumer(settings: ServiceSettings, group: str, *, rest: timedelta = timedelta(0)) -> AIOKafkaConsumer:
-    """Return a consumer that commits only when told to and starts a new group at the beginning.
+    """Return a consumer that commits only when told to, and reads only from where it was told to.
 
     With *rest* the broker answers at most that often, instead of at every record: it is a third of its work at 100
     leads/s.
@@ -87,7 +87,7 @@ def make_consumer(settings: ServiceSettings, group: str, *, rest: timedelta = ti
     return AIOKafkaConsumer(
         group_id=settings.kafka_topic_prefix + group,
         enable_auto_commit=False,
-        auto_offset_reset="earliest",
+        auto_offset_reset="none",  # a deleted topic, or one cut short, would be started over in silence
         isolation_level="read_uncommitted",
         session_timeout_ms=6_000,  # a killed process gives its partitions up in 6 s; the broker allows no less
         heartbeat_interval_ms=1_500,

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from shared.db import plain_url
 
+# Revision 0001, as it was released: what comes later is a revision of its own.
 RUNTIME_DDL = """
 CREATE TABLE inbox (
     event_id uuid NOT NULL,
@@ -126,9 +127,33 @@ CREATE INDEX idempotency_created ON idempotency (created_at);
 """
 
 
+# Revision 0002. What each consumer handled last, and in which topic: Kafka forgets offsets together with a deleted
+# topic, and the next one of that name counts from zero again.
+POSITIONS_DDL = """
+CREATE TABLE consumer_position (
+    consumer text NOT NULL,
+    topic text NOT NULL,
+    partition integer NOT NULL,
+    topic_id uuid NOT NULL,
+    next_offset bigint NOT NULL,
+    updated_at timestamptz NOT NULL,
+    PRIMARY KEY (consumer, topic, partition)
+) WITH (fillfactor = 50);
+"""
+
+
 def create_runtime_tables() -> None:
     """Create the tables the runtime keeps in every service's schema, and `refuse_change()` for append-only tables."""
-    for statement in split_statements(RUNTIME_DDL):
+    _execute(RUNTIME_DDL)
+
+
+def create_consumer_positions() -> None:
+    """Create the runtime's table of consumer positions."""
+    _execute(POSITIONS_DDL)
+
+
+def _execute(ddl: str) -> None:
+    for statement in split_statements(ddl):
         op.execute(text(statement.replace(":", r"\:")))
 
 

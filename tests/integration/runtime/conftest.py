@@ -17,7 +17,7 @@ from shared.contracts import LeadCaptured, LeadNurtured
 from shared.db import ConnectionSql, Sql
 from shared.documents import DocumentInvalid, DocumentStore, load_yaml
 from shared.ids import new_id
-from shared.migrations import RUNTIME_DDL, split_statements
+from shared.migrations import POSITIONS_DDL, RUNTIME_DDL, split_statements
 from shared.provision import create_topics, provision_database, role_url
 from shared.runtime import Consumer, DueTimer, Received, Runtime, Service, UnitOfWork
 from shared.runtime.server import build_app
@@ -138,7 +138,7 @@ async def toy(create_database: Callable[..., str], kafka_bootstrap_servers: str,
     own_url = role_url(url, "toy", SECRET_KEY)
     connection = await asyncpg.connect(own_url, server_settings={"search_path": "toy"})
     try:
-        for statement in split_statements(RUNTIME_DDL):
+        for statement in split_statements(RUNTIME_DDL + POSITIONS_DDL):
             await connection.execute(statement)
         await connection.execute(
             "CREATE TABLE seen (seen_id bigint GENERATED ALWAYS AS IDENTITY, lead_id text, name text)"

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from aiokafka.structs import OffsetAndMetadata
 
 from shared import failpoints
@@ -18,7 +18,9 @@ from shared.kafka import EventPublisher, Outgoing, PublishFailed, make_consumer
 from shared.runtime import metrics
 from shared.runtime.envelope import DeadLetter, Decoder
 from shared.runtime.failures import is_dependency_failure, retry_delay
+from shared.runtime.positions import Refused, Start
 from shared.runtime.processing import BatchProcessor, Outcome
+from shared.runtime.starting_points import StartingPoints, TopicsChanged
 from shared.runtime.work import Consumer
 from shared.settings import ServiceSettings
 
@@ -26,6 +28,7 @@ R = TypeVar("R")
 log = structlog.get_logger(module=__name__)
 
 IDLE_POLL_MS = 500
+REFUSED_POLL_MS = 1_000  # how often a consumer that was refused looks whether somebody has accepted
 FULL_PACE_EVENTS = 32  # at 100 leads/s a batch holds one to three events: resting then only adds up over five hops
 LONGEST_PACE_SECONDS = 0.06  # five hops at most add 300 ms under load, and nothing when idle
 # The inbox makes redelivery harmless, so offsets need not be committed per batch: at 100 leads/s that would be the
@@ -65,6 +68,9 @@ class ConsumerLoop(Generic[R]):
         self._next: dict[TopicPartition, int] = {}  # the first offset of each partition that is not handled yet
         self._oldest: float | None = None  # when the oldest record in hand was written
         self._is_parked_known = False
+        self._starts = StartingPoints(consumer.name, settings.kafka_topic_prefix, database)
+        self._is_placed = True  # every assigned partition was begun where it belongs
+        self._refused: dict[TopicPartition, Refused] = {}
         self._committed_at = 0.0
         self._checked_at = 0.0
         self._paused_for: str | None = "starting"
@@ -84,6 +90,8 @@ class ConsumerLoop(Generic[R]):
                 await self._consume()
             except Drained:
                 return
+            except TopicsChanged as change:
+                log.warning("topics_changed", consumer=self._spec.name, topics=change.topics)
             except (KafkaError, OSError) as error:
                 attempt += 1
                 await self._wait(error, attempt, "kafka_away")
@@ -109,7 +117,12 @@ class ConsumerLoop(Generic[R]):
         self._paused_for = "joining"
         kafka.subscribe(topics, listener=_Rebalance(self))
         while not self._stopping.is_set():
-            fetched = await kafka.getmany(timeout_ms=IDLE_POLL_MS, max_records=self._settings.batch_size)
+            if not self._is_placed and not await self._place(kafka):
+                await self._poll(kafka, REFUSED_POLL_MS)  # what it returns is thrown away: it is only to stay a member
+                continue
+            fetched = await self._poll(kafka, IDLE_POLL_MS)
+            if not self._is_placed:
+                continue  # fetched from where the partitions were, or before we know whether they may be read
             if not fetched:
                 await self._commit_offsets()
                 self._observe_lag()
@@ -125,8 +138,69 @@ class ConsumerLoop(Generic[R]):
                 self._next |= handled
             if time.monotonic() - self._committed_at > COMMIT_EVERY_SECONDS:
                 await self._commit_offsets()
+            await self._check_broker(kafka)
             await self._pace(sum(map(len, fetched.values())), time.monotonic() - started)
         await self._commit_offsets()
+
+    async def _poll(self, kafka: AIOKafkaConsumer, timeout_ms: int) -> dict[TopicPartition, list[ConsumerRecord]]:
+        """Return what is there, or nothing if a partition has no place to read from: it is to be placed anew."""
+        try:
+            fetched: dict[TopicPartition, list[ConsumerRecord]] = await kafka.getmany(
+                timeout_ms=timeout_ms, max_records=self._settings.batch_size
+            )
+        except (NoOffsetForPartitionError, OffsetOutOfRangeError):
+            await self._commit_offsets()  # what was handled until now is not lost, whatever the partition looks like
+            self._is_placed = False
+            return {}
+        return fetched
+
+    async def _place(self, kafka: AIOKafkaConsumer) -> bool:
+        """Begin every assigned partition where it belongs; return False, and pause, if one of them must not be."""
+        self._is_placed = True  # before the questions: partitions assigned meanwhile ask for another placing
+        partitions = sorted(kafka.assignment())
+        async with asyncio.timeout(COMMIT_SECONDS):
+            standing = await self._starts.ask_broker(kafka, partitions)
+        chosen = await self._until_done(lambda: self._starts.choose(standing))
+        self._is_placed = self._is_placed and partitions == sorted(kafka.assignment())
+        if not self._is_placed:
+            return False
+        refused = {one: start for one, start in chosen.items() if isinstance(start, Refused)}
+        if refused:
+            self._refuse(kafka, refused, {one: log.beginning for one, (log, _) in standing.items()})
+            return False
+        self._begin(kafka, chosen)
+        return True
+
+    def _begin(self, kafka: AIOKafkaConsumer, starts: dict[TopicPartition, Start]) -> None:
+        for partition, start in starts.items():
+            kafka.seek(partition, start.offset)
+            self._next[partition] = start.offset
+        self._starts.tell_losses(starts)
+        self._positions = {one: start.offset for one, start in starts.items() if start.lost}  # told once
+        kafka.resume(*kafka.paused())
+        if self._refused:
+            log.warning("consumer_accepted_topics", consumer=self._spec.name)
+            self._refused = {}
+
+    def _refuse(
+        self,
+        kafka: AIOKafkaConsumer,
+        refused: dict[TopicPartition, Refused],
+        beginnings: dict[TopicPartition, int],
+    ) -> None:
+        for partition, beginning in beginnings.items():
+            kafka.seek(partition, beginning)  # read by nobody: a partition without a place would fail every poll
+        kafka.pause(*beginnings)
+        self._is_placed = False
+        self._pause("topic_recreated")
+        if refused != self._refused:
+            log.error(
+                "topic_recreated",
+                consumer=self._spec.name,
+                partitions=[f"{one.topic}/{one.partition} {refusal.detail}" for one, refusal in refused.items()],
+                remedy="leadrail consumers accept TOPIC",
+            )
+        self._refused = refused
 
     async def _pace(self, events: int, seconds: float) -> None:
         """Rest up to three times as long as the batch took, so that the next one is larger: that costs less per event.
@@ -208,26 +282,31 @@ class ConsumerLoop(Generic[R]):
         positions, self._positions = self._positions, {}
         try:
             async with asyncio.timeout(COMMIT_SECONDS):
+                # Kafka first: it refuses a process whose partitions have moved, which then keeps no position either.
                 await self._kafka.commit({tp: OffsetAndMetadata(offset, "") for tp, offset in positions.items()})
-        except (KafkaError, TimeoutError) as error:
+                await self._starts.keep(positions)
+        except Exception as error:
+            if not (isinstance(error, KafkaError) or is_dependency_failure(error)):
+                raise
             # A lost commit costs a redelivery and nothing else.
             log.info("offset_commit_failed", consumer=self._spec.name, error=type(error).__name__)
 
     async def _until_created(self, kafka: AIOKafkaConsumer, topics: Sequence[str]) -> None:
         """Wait for the topics: a group that joins without them would notice them minutes later."""
-        while (missing := set(topics) - await kafka.topics()) and not self._stopping.is_set():
+        while (missing := await self._starts.find_missing(kafka, topics)) and not self._stopping.is_set():
             if self._paused_for != "topics_missing":
-                log.warning("topics_missing", consumer=self._spec.name, topics=sorted(missing))
+                log.warning("topics_missing", consumer=self._spec.name, topics=missing)
             self._pause("topics_missing")
             await self.wait(timedelta(seconds=1))
 
     async def _check_broker(self, kafka: AIOKafkaConsumer) -> None:
-        """An empty poll is what an absent broker gives, too: ask it something."""
+        """An empty poll is what an absent broker gives, too, and a topic may be another one by now: ask."""
         if self._paused_for == "joining" or time.monotonic() - self._checked_at < CHECK_EVERY_SECONDS:
             return
         try:
             async with asyncio.timeout(COMMIT_SECONDS):
-                await (kafka.end_offsets(kafka.assignment()) if kafka.assignment() else kafka.topics())
+                await self._starts.check_topics(kafka)
+                await kafka.end_offsets(kafka.assignment())
         except (KafkaError, TimeoutError) as error:
             if self._paused_for is None:
                 log.warning("consumer_paused", consumer=self._spec.name, reason="kafka_away", detail=str(error)[:200])
@@ -254,6 +333,7 @@ class ConsumerLoop(Generic[R]):
         kafka, self._kafka = self._kafka, None
         self._positions.clear()
         self._next.clear()
+        self._is_placed = True
         self._oldest = None
         if kafka is not None:
             # Bounded only at the end of the process: a member half closed would keep its partitions from the next one.
@@ -267,14 +347,13 @@ class ConsumerLoop(Generic[R]):
             await self._commit_offsets()
 
     def after_assign(self) -> None:
-        """Forget which leads are parked: the owners before us may have parked some.
+        """Forget where the partitions were begun and which leads are parked: others have owned them meanwhile.
 
         Asks nothing here. While this runs no heartbeat is sent, and records arrive already.
         """
         self._is_parked_known = False
+        self._is_placed = False
         self._next.clear()
-        if self._paused_for == "joining":
-            self._resume()
 
     async def _learn_parked(self) -> None:
         """Know the parked leads before the first event of the new partitions is handled."""
