@@ -2,63 +2,57 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Awaitable, Callable, Sequence
+from hashlib import sha256
 from typing import Any
 
 import asyncpg
+import msgspec
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from .checker.facts import Emitted, Evidence, Handled, Refused, Row, Seen
+from .checker.handling import find_unhandled
 from .installation import Installation
+
+__all__ = ["Evidence", "Row", "Seen", "collect", "execute", "read_topics", "rows", "settle", "until"]
 
 TOPICS = (
     "leads.captured", "leads.enriched", "leads.scored", "leads.consented", "leads.routed", "leads.activity",
     "leads.sla", "consent.changed", "leads.parking",
 )  # fmt: skip
 POLL_SECONDS = 0.1
-TABLES = {
+PATIENCE_SECONDS = 20.0
+# What is asked again and again until nothing moves any more.
+MOVING = {
     "counters": "SELECT counter, sum(n)::int AS n FROM ingest.ledger_delta GROUP BY counter HAVING sum(n) <> 0",
-    "records": "SELECT record_id::text, lead_id::text, nature, state FROM ingest.record ORDER BY record_id",
-    "assignments": "SELECT assignment_id::text, lead_id::text, rep_id, ended_at FROM routing.assignment",
-    "sent": "SELECT callback_id::text, lead_id::text, event_type, state FROM routing.callback",
-    "clocks": "SELECT clock_id, lead_id::text, stage, state, closed_at FROM sla_monitor.clock",
+    "records": "SELECT record_id::text, lead_id::text, nature, state, submission_id::text FROM ingest.record"
+    " ORDER BY record_id",
+    "assignments": "SELECT assignment_id::text, lead_id::text, rep_id, ended_at, end_reason, via, decision_id::text"
+    " FROM routing.assignment ORDER BY assignment_id",
+    "sent": "SELECT callback_id::text, lead_id::text, event_type, state, encode(sha256(body), 'hex') AS digest"
+    " FROM routing.callback ORDER BY callback_id",
+    "clocks": "SELECT clock_id, lead_id::text, stage, state, closed_at, met_at,"
+    " due_at < now() - interval '1 minute' AS is_overdue FROM sla_monitor.clock",
 }
-
-Row = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Seen:
-    """One record of a topic."""
-
-    topic: str
-    partition: int
-    offset: int
-    key: str
-    id: str
-    type: str
-    raw: bytes
-    headers: tuple[tuple[str, bytes], ...]
-
-    @cached_property
-    def body(self) -> dict[str, Any]:
-        body: dict[str, Any] = json.loads(self.raw)
-        return body
-
-
-@dataclass(slots=True)
-class Evidence:
-    """Everything that a verdict looks at."""
-
-    records: list[Row]
-    counters: dict[str, int]
-    assignments: list[Row]
-    sent: list[Row]
-    clocks: list[Row]
-    received: list[dict[str, Any]]
-    events: list[Seen] = field(default_factory=list)
+# What is read once, then.
+KEPT = {
+    "submissions": "SELECT submission_id::text, source_kind, encode(sha256(body), 'hex') AS digest,"
+    " record_ids::text[] AS record_ids FROM ingest.submission",
+    "scores": "SELECT lead_id::text, decision_id::text, trigger, scored_at, model_version, points, raw, fit,"
+    " engagement, grade, is_mql, profile FROM scoring.score_decision ORDER BY decision_id",
+    "activities": "SELECT lead_id::text, activity_id, kind, occurred_at, known_at, detail FROM scoring.activity",
+    "statements": "SELECT lead_id::text, record_id, state, purposes, channels, happened_at, known_at, method,"
+    " notice_version, is_double_opt_in FROM consent.consent_event",
+    "verdicts": "SELECT lead_id::text, decision_id::text, decided_at, table_version, decision"
+    " FROM consent.consent_decision ORDER BY decision_id",
+    "suppressed": "SELECT lead_id::text, channels, added_at FROM consent.suppression"
+    " JOIN consent.lead_address USING (address_hash)",
+    "routings": "SELECT decision_id::text, lead_id::text, outcome, trace FROM routing.decision ORDER BY decision_id",
+    "documents": "SELECT kind, version::text, body FROM scoring.document"
+    " UNION ALL SELECT kind, version::text, body FROM consent.document",
+}
+SCHEMAS = ("ingest", "scoring", "consent", "routing", "sla_monitor")
 
 
 async def until(what: str, missing: Callable[[], Awaitable[Sequence[str]]], seconds: float = 45.0) -> None:
@@ -135,33 +129,95 @@ async def collect(installation: Installation) -> Evidence:
 
     The tables are read in one snapshot: counters of one instant and records of a later one differ, and mean nothing.
     """
+    return await _collect(installation, is_complete=True)
+
+
+async def settle(installation: Installation, unfinished: Callable[[Evidence], Sequence[str]]) -> Evidence:
+    """Return everything once nothing is *unfinished* any more and no consumer has anything left to do.
+
+    A consumer that still has is waited for, not insisted on: that is for the verdict to say.
+    """
+
+    async def missing() -> Sequence[str]:
+        return unfinished(await _collect(installation, is_complete=False))
+
+    await until("the pipeline settles", missing)
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + PATIENCE_SECONDS
+    while True:
+        evidence = await collect(installation)
+        evidence.events = await read_topics(installation)
+        if not find_unhandled(evidence) or loop.time() > deadline:
+            return evidence
+        await asyncio.sleep(POLL_SECONDS)
+
+
+async def _collect(installation: Installation, *, is_complete: bool) -> Evidence:
     connection = await asyncpg.connect(installation.database_url)
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
-            tables: dict[str, list[Row]] = {
-                name: [dict(row) for row in await connection.fetch(query)] for name, query in TABLES.items()
-            }
+            evidence = await _read_moving(connection)
+            if is_complete:
+                await _read_kept(connection, evidence)
+                await _read_runtime(connection, evidence, installation.prefix)
     finally:
         await connection.close()
+    evidence.received = await asyncio.to_thread(installation.read_callbacks)
+    return evidence
+
+
+async def _read_moving(connection: Any) -> Evidence:
+    tables = {name: await _fetch(connection, query) for name, query in MOVING.items()}
     return Evidence(
         records=tables["records"],
         counters={row["counter"]: row["n"] for row in tables["counters"]},
         assignments=tables["assignments"],
         sent=tables["sent"],
         clocks=tables["clocks"],
-        received=await asyncio.to_thread(installation.read_callbacks),
+        received=[],
     )
 
 
-async def settle(installation: Installation, unfinished: Callable[[Evidence], Sequence[str]]) -> Evidence:
-    """Return everything once nothing is *unfinished* any more."""
-    evidence = await collect(installation)
+async def _read_kept(connection: Any, evidence: Evidence) -> None:
+    tables = {name: await _fetch(connection, query) for name, query in KEPT.items()}
+    evidence.documents = {(row["kind"], row["version"]): row["body"] for row in tables.pop("documents")}
+    for row in tables["scores"]:
+        # By position: origin, touch, lead, facts, opt-out. The origin's second value is the record.
+        row["record_id"] = msgspec.msgpack.decode(row["profile"])[0][1] if row["profile"] else ""
+    for row in tables["activities"]:
+        row["detail"] = json.loads(row["detail"] or b"{}")
+    for row in tables["verdicts"]:
+        row.update(msgspec.msgpack.decode(row.pop("decision")))
+    for row in tables["routings"]:
+        row["trace"] = json.loads(row["trace"])
+    for name, found in tables.items():
+        setattr(evidence, name, found)
 
-    async def missing() -> Sequence[str]:
-        nonlocal evidence
-        evidence = await collect(installation)
-        return unfinished(evidence)
 
-    await until("the pipeline settles", missing)
-    evidence.events = await read_topics(installation)
-    return evidence
+async def _read_runtime(connection: Any, evidence: Evidence, prefix: str) -> None:
+    for schema in SCHEMAS:
+        async for row in connection.cursor(
+            f"SELECT consumer, event_id::text, processed_at, emitted FROM {schema}.inbox",  # noqa: S608 - ours
+            prefetch=2_000,
+        ):
+            emitted = tuple(_emitted(one, prefix) for one in msgspec.msgpack.decode(row["emitted"] or b"\x90"))
+            evidence.handled.append(Handled(row["consumer"], row["event_id"], row["processed_at"], emitted))
+        for row in await _fetch(connection, f"SELECT consumer, key, event_id::text FROM {schema}.parked"):  # noqa: S608
+            evidence.parked.append((row["consumer"], row["key"], row["event_id"]))
+        for row in await _fetch(
+            connection,
+            f'SELECT consumer, topic, partition, "offset" FROM {schema}.dead_letter',  # noqa: S608 - ours
+        ):
+            topic = row["topic"].removeprefix(prefix)
+            evidence.undecodable.append(Refused(row["consumer"], topic, row["partition"], row["offset"]))
+        [waiting] = await _fetch(connection, f"SELECT count(*) AS n FROM {schema}.outbox")  # noqa: S608 - ours
+        evidence.unpublished[schema] = waiting["n"]
+
+
+def _emitted(packed: Sequence[Any], prefix: str) -> Emitted:
+    event_id, event_type, topic, key, _, payload = packed[:6]
+    return Emitted(topic.removeprefix(prefix), key, event_id, event_type, sha256(payload).hexdigest())
+
+
+async def _fetch(connection: Any, query: str) -> list[Any]:
+    return [dict(row) for row in await connection.fetch(query)]

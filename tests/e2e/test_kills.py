@@ -23,7 +23,7 @@ DRAIN_SECONDS = 20.0
 async def judge(installation: Installation, traffic: Traffic) -> list[str]:
     """Return every broken promise, of all the promises that were ever given here, once nothing moves any more."""
     evidence = await settle(installation, lambda seen: find_unfinished(traffic.promises, seen))
-    return find_faults(traffic.promises, evidence)
+    return find_faults(traffic.promises, evidence, traffic.attempts)
 
 
 @pytest.mark.parametrize("victim", NAMES)

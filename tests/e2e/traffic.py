@@ -3,7 +3,8 @@
 import asyncio
 import random
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from hashlib import sha256
+from typing import Any
 
 import httpx
 
@@ -12,26 +13,21 @@ from local_stack.load.senders import KINDS, SENDERS, Post
 from local_stack.load.setup import submissions_path
 from shared.clock import SystemClock
 
+from .checker.facts import Attempt, Promise
 from .installation import Installation
+
+__all__ = ["Attempt", "Promise", "Traffic", "read_promises", "seeded"]
 
 PATIENCE_SECONDS = 45.0
 REPEAT_SECONDS = 0.05
 AT_ONCE = 16
 
 
-class Promise(NamedTuple):
-    """One record of a 2xx. ``lead_id``: None where the sender is a stranger, who is not told."""
-
-    record_id: str
-    submission_id: str
-    kind: str
-    nature: str
-    lead_id: str | None
-    email: str
-
-
 class Traffic:
-    """Posts deliveries. ``promises``: what the 2xx of all of them say, in the order in which they came."""
+    """Posts deliveries. ``promises``: what the 2xx of all of them say, in the order in which they came.
+
+    ``attempts``: every request that was sent, answered or not.
+    """
 
     def __init__(self, installation: Installation) -> None:
         self._installation = installation
@@ -39,6 +35,7 @@ class Traffic:
         self._numbers: dict[str, int] = {}
         self._goals: list[tuple[int, asyncio.Event]] = []
         self.promises: list[Promise] = []
+        self.attempts: list[Attempt] = []
         self.repeated = 0
 
     def person(self, population: str) -> Person:
@@ -57,7 +54,7 @@ class Traffic:
         """Post a delivery of *person* until it is answered with 2xx, as senders do; return what it promises."""
         delivery = self.delivery(kind, person)
         answer = await self._insist(client, kind, delivery)
-        promises = read_promises(answer, kind, person.email)
+        promises = read_promises(answer, kind, person.email, delivery.body)
         self.promises += promises
         for goal, reached in self._goals:
             if len(self.promises) >= goal:
@@ -93,21 +90,25 @@ class Traffic:
     async def _insist(self, client: httpx.AsyncClient, kind: str, delivery: Post) -> httpx.Response:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + PATIENCE_SECONDS
+        digest = sha256(delivery.body).hexdigest()
         while True:
             try:
                 answer = await client.post(self.url(kind), content=delivery.body, headers=delivery.headers)
+                self.attempts.append(read_attempt(answer, kind, digest))
                 problem = f"answered {answer.status_code}: {answer.text[:300]}"
                 if answer.is_success:
                     return answer
                 assert answer.status_code == httpx.codes.SERVICE_UNAVAILABLE, f"a good {kind} delivery is {problem}"
             except httpx.TransportError as error:
+                self.attempts.append(Attempt(kind, digest, 0))
                 problem = type(error).__name__
             assert loop.time() < deadline, f"{kind} got no 2xx within {PATIENCE_SECONDS:.0f} s; last: {problem}"
             self.repeated += 1
             await asyncio.sleep(REPEAT_SECONDS)
 
 
-def read_promises(answer: httpx.Response, kind: str, email: str) -> list[Promise]:
+def read_promises(answer: httpx.Response, kind: str, email: str, sent: bytes = b"") -> list[Promise]:
+    """Return what a 2xx promises about the body that was *sent*."""
     body: Mapping[str, Any] = answer.json()
     return [
         Promise(
@@ -117,9 +118,19 @@ def read_promises(answer: httpx.Response, kind: str, email: str) -> list[Promise
             nature=record["nature"],
             lead_id=record.get("lead_id"),
             email=email,
+            digest=sha256(sent).hexdigest() if sent else "",
         )
         for record in body["records"]
     ]
+
+
+def read_attempt(answer: httpx.Response, kind: str, digest: str) -> Attempt:
+    """Return what to remember of a request that was answered."""
+    if not answer.is_success:
+        return Attempt(kind, digest, answer.status_code)
+    body: Mapping[str, Any] = answer.json()
+    records = tuple(str(record["record_id"]) for record in body["records"])
+    return Attempt(kind, digest, answer.status_code, str(body["submission_id"]), records)
 
 
 def seeded(seed: str) -> random.Random:
