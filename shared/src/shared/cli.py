@@ -12,6 +12,7 @@ from rich.table import Table
 
 from shared import access
 from shared.clock import SystemClock
+from shared.consumers_cli import consumers
 from shared.contracts import TOPICS
 from shared.db import ConnectionSql, plain_url
 from shared.migrations import migrate
@@ -26,6 +27,7 @@ keys = typer.Typer(no_args_is_help=True, help="API keys: shown once, stored as a
 app.add_typer(db, name="db")
 app.add_typer(topics, name="topics")
 app.add_typer(keys, name="keys")
+app.add_typer(consumers, name="consumers")
 app.add_typer(parked, name="parked")
 
 DatabaseUrl = Annotated[
