@@ -74,7 +74,7 @@ class Database:
 
     def __init__(self, url: str, *, schema: str, application_name: str, size: int = 8) -> None:
         self._url = plain_url(url)
-        self._schema = schema
+        self.schema = schema
         self._application_name = application_name
         self._size = size
         self._pool: asyncpg.Pool | None = None
@@ -124,7 +124,7 @@ class Database:
 
     def _server_settings(self) -> dict[str, str]:
         return {
-            "search_path": f"{self._schema},public",
+            "search_path": f"{self.schema},public",
             "application_name": self._application_name,
             "jit": "off",  # set-based statements on small sets: compiling costs more than it saves
             # Hot tables are in memory. At the default of 4 a batch of 200 keys is planned as a scan of the whole table.

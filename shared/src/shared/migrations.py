@@ -181,6 +181,13 @@ def migrate(service: str, database_url: str, revision: str = "head") -> None:
     command.upgrade(config, revision)
 
 
+def take_back(service: str, database_url: str, revision: str) -> None:
+    """Bring the schema of *service* back to *revision*, and lose what later ones added. For tests and emergencies."""
+    config = _config(service)
+    config.attributes["database_url"] = database_url
+    command.downgrade(config, revision)
+
+
 def _config(service: str) -> Config:
     schema = service.replace("-", "_")
     package = importlib.import_module(f"{schema}.migrations")

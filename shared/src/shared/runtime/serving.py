@@ -17,6 +17,7 @@ from shared.runtime.server import HttpServer
 from shared.runtime.service import Runtime, Service, Worker
 
 # A statement that is cancelled waits for the server's word; one that hangs gives none until its connection is cut.
+from shared.schema_version import SchemaTooOld
 # With the closing of the producer (4 s) and the pool (3 s) less than the 30 s after which we would be killed.
 CANCEL_SECONDS = 2.0
 
@@ -80,7 +81,11 @@ async def _opened(runtime: Runtime[Any], stop: asyncio.Event) -> bool:
     await asyncio.wait([opening, stopped], return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()
     if opening.done():
-        opening.result()
+        try:
+            opening.result()
+        except SchemaTooOld as error:
+            await runtime.close()
+            raise SystemExit(str(error)) from None
         return True
     opening.cancel()
     await asyncio.gather(opening, return_exceptions=True)

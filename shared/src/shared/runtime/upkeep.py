@@ -15,6 +15,7 @@ from shared.runtime import metrics
 from shared.runtime.failures import is_dependency_failure
 from shared.runtime.inbox import TABLE as INBOX
 from shared.runtime.partitions import days_around, drop_days_before, ensure_days
+from shared.schema_version import check_schema
 
 log = structlog.get_logger(module=__name__)
 
@@ -44,7 +45,7 @@ class Upkeep:
         self._stopping = asyncio.Event()
 
     async def open(self) -> None:
-        """Connect, waiting for a database that is not there yet; then do everything once."""
+        """Connect, waiting for a database that is not there yet; then do everything once. Errors: `SchemaTooOld`."""
         attempt = 0
         while True:
             try:
@@ -57,6 +58,8 @@ class Upkeep:
                 if attempt % 10 == 1:
                     log.warning("database_away", error=type(error).__name__)
                 await asyncio.sleep(0.5)
+        async with self._database.connection() as sql:
+            await check_schema(sql, self._database.schema)
         await self._keep_partitions()
         for document in self._documents:
             await document.open(self._database, self._clock.now())
