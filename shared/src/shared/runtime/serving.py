@@ -15,9 +15,9 @@ from shared import failpoints
 from shared.logs import configure_logs, stack_of
 from shared.runtime.server import HttpServer
 from shared.runtime.service import Runtime, Service, Worker
+from shared.schema_version import SchemaTooOld
 
 # A statement that is cancelled waits for the server's word; one that hangs gives none until its connection is cut.
-from shared.schema_version import SchemaTooOld
 # With the closing of the producer (4 s) and the pool (3 s) less than the 30 s after which we would be killed.
 CANCEL_SECONDS = 2.0
 
