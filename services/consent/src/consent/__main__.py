@@ -3,6 +3,7 @@
 from consent import tables
 from consent.api import build_router
 from consent.handlers import HANDLERS, TIMERS
+from consent.recovery import RECOVERY
 from consent.repository import ConsentRepository
 from consent.rule_document import default_rules_text, parse_rules
 from consent.settings import ConsentSettings
@@ -23,6 +24,7 @@ def build_service(settings: ConsentSettings) -> Service[ConsentRepository]:
         timers=TIMERS,
         documents=(rules,),
         build_router=build_router,
+        recovery=RECOVERY,
     )
 
 

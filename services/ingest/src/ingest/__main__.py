@@ -7,6 +7,7 @@ from ingest.api import build_fast_routes, build_router
 from ingest.domain.normalisation import EnrichSettings, load_tables
 from ingest.handlers import LEDGER_HANDLERS, LEDGER_WANTED, Enricher
 from ingest.ledger import LedgerKeeper
+from ingest.recovery import RecordRecovery
 from ingest.repository import IngestRepository
 from ingest.settings import IngestSettings
 from ingest.sources import SourceDirectory
@@ -34,6 +35,7 @@ def build_service(settings: IngestSettings) -> Service[IngestRepository]:
             lambda runtime: LedgerKeeper(runtime, timedelta(days=settings.delivery_days)),
         ),
         partitioned_tables={"submission": timedelta(days=settings.submission_days)},
+        recovery=RecordRecovery(settings.default_country).handlers,
     )
 
 

@@ -5,6 +5,7 @@ from routing.api import build_router
 from routing.delivery.worker import DeliveryWorker
 from routing.document_text import default_document_text, parse_document
 from routing.handlers import HANDLERS, is_about_assignment
+from routing.recovery import RECOVERY
 from routing.reference import ReferenceCache
 from routing.repository import RoutingRepository
 from routing.settings import RoutingSettings
@@ -26,6 +27,7 @@ def build_service(settings: RoutingSettings) -> Service[RoutingRepository]:
         build_router=lambda runtime: build_router(runtime, documents),
         workers=(DeliveryWorker,),
         metadata=tables.METADATA,
+        recovery=RECOVERY,
     )
 
 

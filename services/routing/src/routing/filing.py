@@ -5,10 +5,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, assert_never
 
+import msgspec
+
 from routing import metrics
 from routing.domain.callback_body import CallbackType, describe_assignment, describe_withdrawal
-from routing.domain.decide import account_domain, encode_trace
-from routing.domain.decision import Assign, Decision, Hold, Move, Nurture, Queue, Retain, Tenure
+from routing.domain.decide import ACCOUNT_OWNER, account_domain, encode_trace
+from routing.domain.decision import Assign, Decision, Hold, Move, Nurture, Queue, Retain, Tenure, Via
 from routing.domain.desk import Desk, LeadFile
 from routing.domain.trace import Trace
 from shared.contracts import (
@@ -20,7 +22,7 @@ from shared.contracts import (
     LeadUnassigned,
     Owner,
 )
-from shared.ids import new_id
+from shared.ids import id_from, new_id
 from shared.runtime import Received, UnitOfWork
 from shared.runtime.metrics import SPEED_TO_LEAD
 
@@ -31,6 +33,7 @@ Cause = Received[Any] | None
 class CallbackRow:
     """A callback to write. ``copies``: how many endpoints get the same event."""
 
+    callback_id: str
     endpoint_id: str
     lead_id: str
     event_type: CallbackType
@@ -100,8 +103,7 @@ class Filing:
             self._end(owner, "consent_withdrawn")
             self.desk.relieve(owner)
             file.owner = None
-            body = describe_withdrawal(file.lead_id, changed_at, self.work.now, owner.assignment_id, owner.rep_id)
-            self._call_back("consent.withdrawn", file.lead_id, body, None)
+            self._tell_withdrawal(owner, changed_at)
         self._leave_queue(file)
         if case is not None:
             self._emit(_unassigned(case, "consent_withdrawn", None, previous), cause)
@@ -129,7 +131,7 @@ class Filing:
         seconds = (self.work.now - case.origin.received_at).total_seconds()
         SPEED_TO_LEAD.labels("assigned").observe(max(0.0, seconds))
         body = describe_assignment("lead.assigned", case, owner, self.desk.roster.reps[owner.rep_id].email)
-        self._call_back("lead.assigned", file.lead_id, body, case.origin.received_at)
+        self._call_back("lead.assigned", tenure, body, case.origin.received_at)
 
     def _file_move(self, file: LeadFile, case: LeadCleared, decision: Move, decision_id: str, cause: Cause) -> None:
         self._keep_trace(decision_id, file, "reassigned", decision.trace, decision.via)
@@ -155,7 +157,50 @@ class Filing:
         before = {"assignment_id": previous.assignment_id, "rep_id": previous.rep_id, "reason": decision.reason}
         email = self.desk.roster.reps[owner.rep_id].email
         body = describe_assignment("lead.reassigned", case, owner, email, before)
-        self._call_back("lead.reassigned", file.lead_id, body, None)
+        self._call_back("lead.reassigned", tenure, body, None)
+
+    def file_announced(self, file: LeadFile, case: LeadCleared, event: LeadAssigned | LeadReassigned) -> None:
+        """File an assignment as it was announced before the database forgot it: the very same, told the CRM under the
+        same id with the same bytes. Nothing is decided and nothing announced."""
+        owner, now = event.owner, self.desk.roster.reps.get(event.owner.rep_id)
+        previous = {}
+        if isinstance(event, LeadReassigned):
+            previous = {
+                "assignment_id": event.previous_assignment_id, "rep_id": event.previous_rep_id, "reason": event.reason,
+            }  # fmt: skip
+        if file.owner is not None:
+            self._end(file.owner, previous.get("reason", "restored"))
+            self.desk.relieve(file.owner)
+            self.cancelled.setdefault(file.lead_id, "superseded")
+        decision_id, via = new_id(), _via_of(owner, previous.get("reason", ""))
+        trace = Trace(
+            decided_at=owner.assigned_at,
+            document_version=owner.document_version,
+            roster_version=self.desk.roster.version,
+            settled_by="recovery",
+            reason="as_announced_before_the_restore",
+        )
+        self.decisions.append(
+            (decision_id, file.lead_id, "reassigned" if previous else "assigned", encode_trace(trace))
+        )
+        file.owner = Tenure(lead_id=file.lead_id, **msgspec.structs.asdict(owner))
+        self.started.append((file.owner, via, case.origin.source_key, decision_id))
+        self._leave_queue(file)
+        self.desk.claim_account(account_domain(case.facts), owner.rep_id, previous.get("rep_id"))
+        if now is not None:
+            self.desk.give(owner.rep_id)
+        kind: CallbackType = "lead.reassigned" if previous else "lead.assigned"
+        body = describe_assignment(kind, case, owner, now.email if now is not None else None, previous or None)
+        self._call_back(kind, file.owner, body, None)
+
+    def file_announced_end(self, file: LeadFile, ended_at: datetime) -> None:
+        """End an assignment as it was announced before the database forgot it: consent was withdrawn."""
+        if file.owner is not None:
+            self.cancelled[file.lead_id] = "cancelled"
+            self._end(file.owner, "consent_withdrawn")
+            self.desk.relieve(file.owner)
+            self._tell_withdrawal(file.owner, ended_at)
+            file.owner = None
 
     def _start(self, file: LeadFile, case: LeadCleared, decision: Assign | Move, decision_id: str) -> Tenure:
         rep = self.desk.roster.reps[decision.rep_id]
@@ -190,14 +235,34 @@ class Filing:
         self.decisions.append((decision_id, file.lead_id, outcome, encode_trace(trace)))
         metrics.DECISIONS.labels(outcome, via).inc()
 
-    def _call_back(self, kind: CallbackType, lead_id: str, body: bytes, received_at: datetime | None) -> None:
+    def _tell_withdrawal(self, owner: Tenure, changed_at: datetime) -> None:
+        body = describe_withdrawal(owner.lead_id, changed_at, self.work.now, owner.assignment_id, owner.rep_id)
+        self._call_back("consent.withdrawn", owner, body, None, is_once=False)
+
+    def _call_back(
+        self, kind: CallbackType, about: Tenure, body: bytes, received_at: datetime | None, *, is_once: bool = True
+    ) -> None:
+        """Write *body* for every endpoint that wants it. ``is_once``: an assignment is told of under one id for ever,
+        also by a database that forgot having told it; a CRM drops what it has."""
         endpoint_ids = self.endpoints.get(kind, ())
         for endpoint_id in endpoint_ids:
-            self.callbacks.append(CallbackRow(endpoint_id, lead_id, kind, body, received_at, len(endpoint_ids)))
+            callback_id = id_from(about.assignment_id, endpoint_id, kind) if is_once else new_id()
+            self.callbacks.append(
+                CallbackRow(callback_id, endpoint_id, about.lead_id, kind, body, received_at, len(endpoint_ids))
+            )
             metrics.CALLBACKS_QUEUED.labels(kind).inc()
 
     def _emit(self, event: Any, cause: Cause) -> None:
         self.work.emit(event, cause=cause)
+
+
+def _via_of(owner: Owner, reason: str) -> Via:
+    """Return what gave the lead to its owner; an announcement says it by its rule and its reason."""
+    if owner.rule_id == ACCOUNT_OWNER:
+        return "account_owner"
+    if owner.rule_id == "manual":
+        return "person"
+    return "sla" if reason.startswith("sla:") else "rule"
 
 
 def _owner(tenure: Tenure) -> Owner:

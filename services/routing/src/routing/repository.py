@@ -19,7 +19,6 @@ from routing.reference import Reference, ReferenceCache
 from shared.contracts import LeadCleared, encode_event
 from shared.db import Record, Sql
 from shared.documents import DocumentStore
-from shared.ids import new_id
 
 _CASES = msgspec.json.Decoder(LeadCleared)
 
@@ -69,6 +68,11 @@ class RoutingRepository:
         cases = [file.case for file in desk.files.values() if file.case is not None]
         await self._load_accounts(desk, cases)
         await self._load_counters(desk, cases)
+
+    async def find_assignments(self, assignment_ids: Sequence[str]) -> set[str]:
+        """Return those of *assignment_ids* that are known, running or ended."""
+        rows = await self.sql.fetch(q.FIND_ASSIGNMENTS, assignment_ids)
+        return {row["assignment_id"] for row in rows}
 
     async def load_rep(self, desk: Desk, rep_id: str) -> None:
         """Lock one more rep's counters."""
@@ -203,9 +207,12 @@ class RoutingRepository:
             await self.sql.execute(q.CANCEL_CALLBACKS, *_columns(sorted(filing.cancelled.items())), filing.desk.now)
         if filing.callbacks:
             rows = [
-                (new_id(), row.endpoint_id, row.lead_id, row.event_type, row.body, row.received_at, row.copies)
+                (
+                    row.callback_id, row.endpoint_id, row.lead_id, row.event_type, row.body, row.received_at,
+                    row.copies,
+                )
                 for row in filing.callbacks
-            ]
+            ]  # fmt: skip
             await self.sql.fetch(q.INSERT_CALLBACKS, *_columns(rows), filing.desk.now, NOTIFY_CHANNEL)
 
 

@@ -28,6 +28,7 @@ LIST_RUNNING = """
            worked_at
     FROM assignment WHERE lead_id = ANY($1::uuid[]) AND ended_at IS NULL
 """
+FIND_ASSIGNMENTS = "SELECT assignment_id::text FROM assignment WHERE assignment_id = ANY($1::uuid[])"
 LIST_WAITING = "SELECT lead_id::text FROM fallback_entry WHERE lead_id = ANY($1::uuid[])"
 # The row of a company nobody knew is made here, so that two batches cannot both be the first.
 LOCK_ACCOUNTS = """

@@ -25,6 +25,7 @@ from shared.contracts.events import (
 from shared.contracts.lead import (
     ConsentSignal,
     ConsentVerdict,
+    DeliveryKey,
     Department,
     EmailKind,
     Facts,
@@ -39,8 +40,8 @@ from shared.contracts.topics import TOPIC_BY_NAME, TOPICS, Topic
 
 __all__ = [
     "EVENTS", "EVENT_BY_TYPE", "TOPICS", "TOPIC_BY_NAME", "ActivityKind", "ActivityRecorded", "ConsentChanged",
-    "ConsentSignal", "ConsentVerdict", "Department", "EmailKind", "Event", "Facts", "Lead", "LeadAssigned",
-    "LeadCaptured", "LeadCleared", "LeadEnriched", "LeadNurtured", "LeadParked", "LeadQualified", "LeadReassigned",
-    "LeadReleased", "LeadRetained", "LeadScored", "LeadUnassigned", "LeadWithheld", "Origin", "Owner", "Score",
-    "Seniority", "SlaClockChanged", "Topic", "Touch", "encode_event",
+    "ConsentSignal", "ConsentVerdict", "DeliveryKey", "Department", "EmailKind", "Event", "Facts", "Lead",
+    "LeadAssigned", "LeadCaptured", "LeadCleared", "LeadEnriched", "LeadNurtured", "LeadParked", "LeadQualified",
+    "LeadReassigned", "LeadReleased", "LeadRetained", "LeadScored", "LeadUnassigned", "LeadWithheld", "Origin", "Owner",
+    "Score", "Seniority", "SlaClockChanged", "Topic", "Touch", "encode_event",
 ]  # fmt: skip

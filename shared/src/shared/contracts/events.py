@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import ClassVar, Literal
 
 from shared.contracts.event import Event
-from shared.contracts.lead import ConsentSignal, ConsentVerdict, Facts, Lead, Origin, Owner, Score
+from shared.contracts.lead import ConsentSignal, ConsentVerdict, DeliveryKey, Facts, Lead, Origin, Owner, Score
 
 ActivityKind = Literal[
     "website_visit", "content_download", "email_open", "email_click", "email_reply", "webinar_registration",
@@ -29,6 +29,7 @@ class LeadCaptured(Event, frozen=True, kw_only=True, omit_defaults=True):
     consent: tuple[ConsentSignal, ...] = ()
     activities: tuple[ActivityKind, ...] = ()
     has_gpc: bool = False
+    delivery_keys: tuple[DeliveryKey, ...] = ()
 
 
 class LeadEnriched(Event, frozen=True, kw_only=True, omit_defaults=True):
@@ -174,6 +175,7 @@ class ActivityRecorded(Event, frozen=True, kw_only=True, omit_defaults=True):
     occurred_at: datetime
     origin: Origin
     detail: dict[str, str] = {}
+    delivery_keys: tuple[DeliveryKey, ...] = ()
 
 
 class SlaClockChanged(Event, frozen=True, kw_only=True, omit_defaults=True):

@@ -45,6 +45,15 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     touch: Touch = Touch()
 
 
+class DeliveryKey(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """By what ingest recognises a delivery that comes again, within one source. Ingest reads it back itself, after its
+    database was restored to an earlier instant. ``fingerprint``: hex digest of the body, with an ``Idempotency-Key``.
+    """
+
+    key: str
+    fingerprint: str = ""
+
+
 class ConsentSignal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A statement about consent that came with a submission. It is evidence, not yet a decision.
 

@@ -22,7 +22,7 @@ from shared.runtime.outbox import OutboxPublisher, OutboxRelay, new_owner
 from shared.runtime.processing import BatchProcessor
 from shared.runtime.timers import TimerLoop
 from shared.runtime.upkeep import Upkeep
-from shared.runtime.work import Consumer, Effects, TimerHandlers, UnitOfWork
+from shared.runtime.work import Consumer, Effects, Handlers, TimerHandlers, UnitOfWork
 from shared.secret_box import SecretBox
 from shared.settings import ServiceSettings
 
@@ -57,6 +57,9 @@ class Service(Generic[R]):
     build_fast_routes: Callable[["Runtime[R]"], Sequence[Route]] | None = None
     workers: Sequence[Callable[["Runtime[R]"], Worker]] = ()
     partitioned_tables: Mapping[str, timedelta] = field(default_factory=dict)
+    recovery: Handlers[R] = field(default_factory=dict)
+    """What learns again, from the service's own announcements, what a restored database has forgotten. Called with
+    events that may be known: those change nothing. Nothing is emitted."""
 
     @property
     def schema(self) -> str:

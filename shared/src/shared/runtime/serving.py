@@ -5,6 +5,7 @@ import contextlib
 import gc
 import os
 import signal
+import sys
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -13,6 +14,7 @@ import uvloop
 
 from shared import failpoints
 from shared.logs import configure_logs, stack_of
+from shared.runtime.recovery import StillRunning, read_arguments, recover
 from shared.runtime.server import HttpServer
 from shared.runtime.service import Runtime, Service, Worker
 from shared.schema_version import SchemaTooOld
@@ -103,8 +105,15 @@ async def _drain(duties: Sequence[Worker], tasks: Sequence["asyncio.Task[None]"]
 
 
 def run_service(service: Service[R]) -> None:
-    """Run *service* in this process until it is told to stop."""
+    """Run *service* in this process until it is told to stop; or, on the command line ``recover``, recover it."""
+    since = read_arguments(service.name, sys.argv[1:])
     configure_logs(service.name, service.settings.log_level)
+    if since is not None:
+        try:
+            asyncio.run(recover(service, since))
+        except StillRunning as error:
+            raise SystemExit(str(error)) from None
+        return
     try:
         failpoints.arm(os.environ)
     except failpoints.FailpointsInvalid as error:

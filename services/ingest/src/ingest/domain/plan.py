@@ -33,7 +33,17 @@ from ingest.domain.records import (
     State,
     UnmappableRecord,
 )
-from shared.contracts import ActivityKind, ActivityRecorded, ConsentSignal, Event, Lead, LeadCaptured, Origin, Touch
+from shared.contracts import (
+    ActivityKind,
+    ActivityRecorded,
+    ConsentSignal,
+    DeliveryKey,
+    Event,
+    Lead,
+    LeadCaptured,
+    Origin,
+    Touch,
+)
 
 
 class _Fate(msgspec.Struct, frozen=True):
@@ -297,6 +307,15 @@ def _noes_of(record: ActivityRecord) -> tuple[ConsentSignal, ...]:
     )
 
 
+def _delivery_keys(arrival: Arrival, numbered: Numbered) -> tuple[DeliveryKey, ...]:
+    keys = []
+    if arrival.idempotency_key is not None:
+        keys.append(DeliveryKey(key=arrival.idempotency_key, fingerprint=arrival.fingerprint.hex()))
+    if numbered.record.dedupe_key is not None:
+        keys.append(DeliveryKey(key=numbered.record.dedupe_key))
+    return tuple(keys)
+
+
 def _captured(
     arrival: Arrival,
     numbered: Numbered,
@@ -314,6 +333,7 @@ def _captured(
         consent=consent,
         activities=activities,
         has_gpc=arrival.has_gpc,
+        delivery_keys=_delivery_keys(arrival, numbered),
     )
     return _Fate("lead", "in_flight", None, lead_id, event)
 
@@ -334,5 +354,6 @@ def _recorded(
         occurred_at=occurred_at,
         origin=_origin(arrival, numbered, touch, is_new_lead=False),
         detail=detail,
+        delivery_keys=_delivery_keys(arrival, numbered),
     )
     return _Fate("activity", "activity", None, lead_id, event)

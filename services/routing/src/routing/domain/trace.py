@@ -9,8 +9,9 @@ from routing.domain.document import WhenClosed
 from routing.domain.fields import Value
 from routing.domain.roster import Absence
 
-Step = Literal["consent", "existing_owner", "nurture", "account_owner", "rules", "pool", "person"]
-"""The order in which a decision is made; it ends at the first step that settles it."""
+Step = Literal["consent", "existing_owner", "nurture", "account_owner", "rules", "pool", "person", "recovery"]
+"""The order in which a decision is made; it ends at the first step that settles it. ``recovery``: decided before the
+database was restored to an earlier instant, and known from its announcement only."""
 
 MemberReason = Literal["later_turn"] | Absence
 
