@@ -72,6 +72,7 @@ class Story:
         self.attempts: list[Attempt] = []
         self._now = START
         self._numbers: Counter[str] = Counter()
+        self._unheard: list[dict[str, Any]] = []
         self._scored: dict[str, Seen] = {}
 
     def tick(self) -> datetime:
@@ -111,7 +112,7 @@ class Story:
         body = f"{lead} {record_id}".encode()
         digest = sha256(body).hexdigest()
         self.attempts += [Attempt(kind, digest, 0), Attempt(kind, digest, 200, submission_id, (record_id,))]
-        self.promises.append(Promise(record_id, submission_id, kind, "lead", lead, f"{lead}@example.com", digest))
+        self.promises.append(Promise(record_id, submission_id, kind, "lead", lead, who["lead"]["email"], digest))
         row = {"submission_id": submission_id, "source_kind": kind, "digest": digest, "record_ids": [record_id]}
         self.evidence.submissions.append(row)
         self.evidence.records.append(
@@ -140,7 +141,8 @@ class Story:
     def act(self, lead: str, kind: str, numbers: dict[str, Any]) -> Seen:
         """Let a known lead do something; return the event of its new score."""
         record_id, submission_id = self.number("record"), self.number("submission")
-        row = {"submission_id": submission_id, "source_kind": "api", "digest": "?", "record_ids": [record_id]}
+        self.promises.append(Promise(record_id, submission_id, "api", "activity", lead, "", "body"))
+        row = {"submission_id": submission_id, "source_kind": "api", "digest": "body", "record_ids": [record_id]}
         self.evidence.submissions.append(row)
         self.evidence.records.append(
             {"record_id": record_id, "lead_id": lead, "nature": "activity", "state": "activity",
@@ -156,9 +158,18 @@ class Story:
         self.cause("scoring", activity, scored)
         return scored
 
-    def judge(self, scored: Seen, answers: dict[str, tuple[bool, str]], caused_by: str = "consent") -> Seen:
+    def judge(
+        self,
+        scored: Seen,
+        answers: dict[str, tuple[bool, str]],
+        caused_by: str = "consent",
+        at: datetime | None = None,
+    ) -> Seen:
         """Let consent decide about a score; return its event. ``caused_by`` "": nothing is told."""
-        decision_id, now = self.number("verdict"), self.tick()
+        decision_id, now = self.number("verdict"), at or self.tick()
+        for row in self._unheard:
+            row["known_at"] = now
+        self._unheard = []
         channels = {name: {"is_allowed": yes, "rule_id": rule} for name, (yes, rule) in answers.items()}
         self.evidence.verdicts.append(
             {"lead_id": scored.key, "decision_id": decision_id, "decided_at": now, "table_version": "1",
@@ -193,7 +204,7 @@ class Story:
 
     def keep(self, cleared: Seen) -> None:
         """Let routing leave a lead with its owner."""
-        self._decide(cleared, "retained")
+        self._decide(cleared, "retained", "existing_owner")
         self._settle(self._route(cleared, RETAINED), "assigned")
 
     def nurture(self, cleared: Seen) -> None:
@@ -208,8 +219,10 @@ class Story:
             lead, statement, now, state="withdrawn", purposes=["sales_contact"], channels=["email", "phone", "sms"],
             method="phone_call",
         )  # fmt: skip
-        self.judge(self._scored[lead], WITHDRAWN, caused_by="")
-        changed = self.publish("consent.changed", CONSENT_CHANGED, lead, record_id=statement, may_contact=False)
+        self.judge(self._scored[lead], WITHDRAWN, caused_by="", at=now)
+        changed = self.publish(
+            "consent.changed", CONSENT_CHANGED, lead, record_id=statement, may_contact=False, changed_at=now.isoformat()
+        )
         assignment = self.evidence.assignments[-1]
         assignment |= {"ended_at": self.tick(), "end_reason": "consent_withdrawn"}
         gone = self.publish(
@@ -263,10 +276,17 @@ class Story:
         defaults: dict[str, Any] = {"purposes": [], "channels": [], "notice_version": None, "is_double_opt_in": False}
         row = {"lead_id": lead, "record_id": record_id, "happened_at": at, "known_at": at, **defaults, **said}
         self.evidence.statements.append(row)
+        if "/" in record_id:
+            self._unheard.append(row)
 
-    def _decide(self, cleared: Seen, outcome: str) -> str:
+    def _decide(self, cleared: Seen, outcome: str, settled_by: str = "pool") -> str:
         decision_id = self.number("decision")
-        row = {"decision_id": decision_id, "lead_id": cleared.key, "outcome": outcome, "trace": {}}
+        row = {
+            "decision_id": decision_id,
+            "lead_id": cleared.key,
+            "outcome": outcome,
+            "trace": {"settled_by": settled_by},
+        }
         self.evidence.routings.append(row)
         return decision_id
 

@@ -10,6 +10,7 @@ from .consent_rules import Answer, NotJudged, Said, decide, has_address, read_ru
 from .facts import Evidence, Row, Seen, by_lead, some
 from .handling import CLEARED, CONSENT_CHANGED, SCORED, WITHHELD
 
+STATEMENTS = {"given", "refused", "withdrawn", "objected"}
 PURPOSE = "sales_contact"
 
 
@@ -19,7 +20,7 @@ def judge_consent(evidence: Evidence) -> Iterator[str]:
     wrong: dict[str, list[str]] = defaultdict(list)
     for lead_id, decisions in by_lead(evidence.verdicts).items():
         try:
-            for fault in replay.find_faults(lead_id, decisions):
+            for fault in (*replay.find_faults(lead_id, decisions), *replay.find_undecided(lead_id, decisions)):
                 wrong[fault].append(lead_id)
         except NotJudged as reason:
             wrong[f"leads have consent decisions that were not judged ({reason})"].append(lead_id)
@@ -27,6 +28,7 @@ def judge_consent(evidence: Evidence) -> Iterator[str]:
         yield from some(fault, leads)
     yield from _judge_told(evidence)
     yield from _judge_ledger(evidence, replay)
+    yield from _judge_changes(evidence)
 
 
 class _Replay:
@@ -61,6 +63,15 @@ class _Replay:
                 yield "leads have consent decisions that a replay does not reproduce"
             if not self._is_suppression_explained(row, profile):
                 yield "leads have channels closed, or open, against the suppression list"
+
+    def find_undecided(self, lead_id: str, decisions: Sequence[Row]) -> Iterator[str]:
+        """What somebody says about a known lead is decided on at once: ledger row and decision share an instant."""
+        instants = {row["decided_at"] for row in decisions}
+        if any(
+            one.state in STATEMENTS and one.known_at > min(instants) and one.known_at not in instants
+            for one in self._said.get(lead_id, ())
+        ):
+            yield "leads have statements about consent that nobody decided on"
 
     def rules(self, version: str) -> dict[str, Any]:
         if version not in self._texts:
@@ -160,10 +171,10 @@ def _differ(verdict: Mapping[str, Any], row: Row) -> bool:
 
 
 def _judge_ledger(evidence: Evidence, replay: _Replay) -> Iterator[str]:
-    """Every word that came with a submission is in the ledger, and every change that was told is, too."""
+    """Every word that came with a submission is in the ledger."""
     states = {(row["lead_id"], row["record_id"]): row["state"] for row in evidence.statements}
     decided = {row["lead_id"]: row["table_version"] for row in evidence.verdicts}
-    unheard, unsaid = [], []
+    unheard = []
     for event in evidence.firsts():
         if event.type == SCORED and event.body["trigger"] == "submission" and event.key in decided:
             said = {str(place): one["state"] for place, one in enumerate(event.body.get("consent", ()))}
@@ -173,7 +184,43 @@ def _judge_ledger(evidence: Evidence, replay: _Replay) -> Iterator[str]:
                 said["inquiry"] = "inquiry"
             heard = {name: states.get((event.key, f"{event.record_id}/{name}")) for name in said}
             unheard += [f"{event.record_id}/{name}" for name in said if heard[name] != said[name]]
-        elif event.type == CONSENT_CHANGED and (event.key, event.body["record_id"]) not in states:
-            unsaid.append(event.id)
     yield from some("statements about consent are not in the ledger as they were made", unheard)
-    yield from some("changes of consent were published that nobody made", unsaid)
+
+
+def _judge_changes(evidence: Evidence) -> Iterator[str]:
+    """A change that is told is in the ledger, and says of contact what was decided at that instant."""
+    known_at = {(row["lead_id"], row["record_id"]): row["known_at"] for row in evidence.statements}
+    decided: dict[tuple[str, datetime], set[bool]] = defaultdict(set)
+    for row in evidence.verdicts:
+        answer = any(one["is_allowed"] for one in row["channels"].values())
+        decided[row["lead_id"], row["decided_at"]].add(answer)
+    changes = [event for event in evidence.firsts() if event.type == CONSENT_CHANGED]
+    yield from some(
+        "changes of consent were published that nobody made",
+        (
+            event.id
+            for event in changes
+            if known_at.get((event.key, event.body["record_id"])) != datetime.fromisoformat(event.body["changed_at"])
+        ),
+    )
+    told = {event.body["record_id"] for event in changes}
+    submitted = {event.record_id for event in evidence.firsts() if event.type == SCORED}
+    yield from some(
+        "withdrawals and objections were not told",
+        (
+            row["record_id"]
+            for row in evidence.statements
+            if row["state"] in {"withdrawn", "objected"}
+            and row["record_id"] not in told
+            and row["record_id"].partition("/")[0] not in submitted
+        ),
+    )
+    yield from some(
+        "changes of consent were told against what was decided",
+        (
+            event.id
+            for event in changes
+            if event.body["may_contact"]
+            not in decided.get((event.key, datetime.fromisoformat(event.body["changed_at"])), {False})
+        ),
+    )

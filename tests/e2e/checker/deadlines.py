@@ -19,16 +19,23 @@ def judge_deadlines(evidence: Evidence) -> Iterator[str]:
         (name for name, row in clocks.items() if row["state"] in {"started", "at_risk"} and row["is_overdue"]),
     )
     told: dict[tuple[str, str], set[str]] = defaultdict(set)
+    owners: dict[str, set[str | None]] = defaultdict(set)
+    owned = {None, *(row["assignment_id"] for row in evidence.assignments)}
     fates: dict[str, set[bool]] = defaultdict(set)
     for event in evidence.firsts():
         if event.type == SLA_CHANGED:
             told[event.body["clock_id"], event.body["state"]].add(event.id)
+            owners[event.body["clock_id"]].add(event.body.get("assignment_id"))
         elif event.type in OWNED:
             fates[event.record_id].add(True)
         elif event.type in {NURTURED, WITHHELD, UNASSIGNED}:
             fates[event.record_id].add(False)
     yield from some("changes of clocks were told twice", (f"{o}/{s}" for (o, s), ids in told.items() if len(ids) > 1))
     yield from some("changes were told of clocks that do not exist", {name for name, _ in told} - set(clocks))
+    yield from some(
+        "clocks were told of under assignments that are not theirs",
+        (name for name, found in owners.items() if len(found) > 1 or not found <= owned),
+    )
     yield from some("clocks never started", (name for name in clocks if not told[name, "started"]))
     yield from some(
         "clocks are in a state that was not told",

@@ -7,10 +7,12 @@ from .facts import Attempt, Evidence, Promise, Row, some
 from .handling import ACTIVITY, CAPTURED, ENRICHED, SCORED
 
 OK, REDIRECT = 200, 300
-TERMINAL = {
-    "assigned", "unassigned", "nurtured", "withheld", "parked", "erased", "quarantined", "ignored", "discarded",
-    "activity",
-}  # fmt: skip
+STATES = {
+    "lead": {"in_flight", "assigned", "unassigned", "nurtured", "withheld", "parked", "erased"},
+    "activity": {"activity", "erased"},
+    "ignored": {"ignored", "discarded"},
+    "quarantined": {"quarantined", "discarded"},
+}
 
 
 def judge_ledger(evidence: Evidence) -> Iterator[str]:
@@ -43,6 +45,7 @@ def judge_intake(promises: Sequence[Promise], attempts: Sequence[Attempt], evide
             )
         ),
     )
+    yield from _judge_addresses(promises, evidence)
     yield from _judge_answers(attempts)
     if attempts:
         sent = {one.digest for one in attempts} | {one.digest for one in promises}
@@ -75,6 +78,20 @@ def _judge_bytes(promises: Sequence[Promise], submissions: Mapping[str, Row]) ->
     )
 
 
+def _judge_addresses(promises: Sequence[Promise], evidence: Evidence) -> Iterator[str]:
+    sent = {one.record_id: one.email.casefold() for one in promises}
+    yield from some(
+        "records were captured with another address than was sent",
+        (
+            event.record_id
+            for event in evidence.firsts()
+            if event.type == CAPTURED
+            and event.record_id in sent
+            and str(event.body.get("lead", {}).get("email")).casefold() != sent[event.record_id]
+        ),
+    )
+
+
 def _judge_answers(attempts: Sequence[Attempt]) -> Iterator[str]:
     """A delivery that is answered again is answered with the same ids. Forms have no id to be known by."""
     answers: dict[tuple[str, str], set[tuple[str, tuple[str, ...]]]] = defaultdict(set)
@@ -92,20 +109,37 @@ def _judge_records(evidence: Evidence) -> Iterator[str]:
     records = {row["record_id"]: row for row in evidence.records}
     yield from some(
         "records are in no terminal state",
-        (f"{name} ({row['state']})" for name, row in records.items() if row["state"] not in {*TERMINAL, "in_flight"}),
+        (
+            f"{name} ({row['state']})"
+            for name, row in records.items()
+            if row["state"] not in STATES.get(row["nature"], ())
+        ),
     )
     yield from some(
         "submissions lack a record",
         (row["submission_id"] for row in evidence.submissions for one in row["record_ids"] if one not in records),
     )
-    listed = {one for row in evidence.submissions for one in row["record_ids"]}
-    yield from some("records belong to no submission", (one for one in records if one not in listed))
+    listed = {(one, row["submission_id"]) for row in evidence.submissions for one in row["record_ids"]}
+    yield from some(
+        "records belong to no submission",
+        (name for name, row in records.items() if (name, row["submission_id"]) not in listed),
+    )
+    yield from _judge_passage(evidence, records)
+
+
+def _judge_passage(evidence: Evidence, records: Mapping[str, Row]) -> Iterator[str]:
+    """Each record is published once, about its own lead, and goes on once."""
+    strange = []
     passed: dict[str, Counter[str]] = {step: Counter() for step in ("captured", "enriched", "scored", "activity")}
     for event in evidence.firsts():
         if event.type in {CAPTURED, ENRICHED, ACTIVITY} or (
             event.type == SCORED and event.body["trigger"] == "submission"
         ):
             passed[event.type.split(".")[-2].replace("recorded", "activity")][event.record_id] += 1
+            row = records.get(event.record_id)
+            if row is not None and row["lead_id"] != event.key:
+                strange.append(event.record_id)
+    yield from some("records were published as another lead's", strange)
     for step, times in passed.items():
         yield from some(f"records were {step} several times", (one for one, number in times.items() if number > 1))
         yield from some(f"records were {step} that nobody sent", (one for one in times if one not in records))

@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import Any
 
 from .facts import Evidence, Promise, Row, Seen, by_lead, some
 from .handling import (
@@ -29,6 +30,14 @@ STATE_OF = {
 }
 ROUTED = {ASSIGNED, REASSIGNED, RETAINED, UNASSIGNED, NURTURED}
 WITHDRAWN = "consent_withdrawn"
+OUTCOME_OF = {
+    "assigned": ASSIGNED,
+    "reassigned": REASSIGNED,
+    "retained": RETAINED,
+    "nurtured": NURTURED,
+    "fallback_queue": UNASSIGNED,
+    "held": WITHDRAWN,
+}
 # What each event causes at its consumer: exactly one event of these.
 OUTCOMES = {
     CAPTURED: ("ingest-enrich", {ENRICHED}),
@@ -37,6 +46,13 @@ OUTCOMES = {
     CLEARED: ("routing", ROUTED),
 }
 # A record's way: each topic carries one event about it, in the order in which its lead's records came.
+# What a decision takes over from what caused it, where it says it at all.
+CARRIED = {
+    CAPTURED: ("origin", "consent", "activities", "has_gpc"),
+    ENRICHED: ("origin", "lead", "facts", "consent", "has_gpc"),
+    SCORED: ("origin", "lead", "facts", "score", "trigger"),
+    CLEARED: ("origin", "lead", "facts", "score", "verdict"),
+}
 WAY = ("leads.captured", "leads.enriched", "leads.scored", "leads.consented", "leads.routed")
 
 
@@ -99,11 +115,25 @@ def _judge_outcomes(evidence: Evidence) -> Iterator[str]:
         strange += [
             out.id
             for out in outcomes
-            if out.key != event.key or (out.id in events and events[out.id].record_id != event.record_id)
+            if out.key != event.key or (out.id in events and _has_altered(event, events[out.id]))
         ]
     yield from some("events led to no decision", none)
     yield from some("events led to several decisions", several)
-    yield from some("decisions are about another record than what caused them", strange)
+    yield from some("decisions say other things than what caused them", strange)
+
+
+def _has_altered(cause: Seen, outcome: Seen) -> bool:
+    return any(
+        name in outcome.body and _meaning(outcome.body[name]) != _meaning(cause.body.get(name))
+        for name in CARRIED[cause.type]
+    )
+
+
+def _meaning(value: Any) -> Any:
+    """Return *value* without what says nothing: a writer may leave a default out, or spell it."""
+    if isinstance(value, dict):
+        return {name: _meaning(one) for name, one in value.items() if one not in (None, "unknown", False, [], {})}
+    return value or None
 
 
 def _judge_last_records(evidence: Evidence) -> Iterator[str]:
@@ -133,6 +163,7 @@ def judge_owners(evidence: Evidence) -> Iterator[str]:
             wrong["leads have no owner where a decision says so"].add(lead_id)
     for fault, leads in wrong.items():
         yield from some(fault, leads)
+    yield from _judge_routings(evidence)
     yield from _judge_permission(evidence, running)
     yield from _judge_announcements(evidence)
     yield from _judge_endings(evidence)
@@ -162,6 +193,27 @@ def _find_breaks(owned: Sequence[Row], decisions: Sequence[Row]) -> Iterator[str
         yield "leads have no owner where a decision says so"
     if last in {"fallback_queue", "nurtured", "held"} and has_owner:
         yield "leads have an owner where a decision says that nobody gets them"
+
+
+def _judge_routings(evidence: Evidence) -> Iterator[str]:
+    """Each decision of routing is one event, and each event but a withdrawal one decision."""
+    decided = Counter((row["lead_id"], OUTCOME_OF.get(row["outcome"], "unknown")) for row in evidence.routings)
+    # Nobody else to move the lead to: it stays, and nothing happened that others have to know.
+    stayed = Counter(
+        row["lead_id"]
+        for row in evidence.routings
+        if row["outcome"] == "retained" and row["trace"]["settled_by"] != "existing_owner"
+    )
+    told = Counter((event.key, _outcome_of(event)) for event in evidence.firsts() if event.type in ROUTED)
+    decided -= Counter({(lead_id, RETAINED): number for lead_id, number in stayed.items()})
+    for key in [key for key in (*told, *decided) if key[1] == WITHDRAWN]:  # most are no decision of routing's
+        told[key] = decided[key] = 0
+    yield from some("leads have decisions of routing that were not told so", {one for one, _ in decided - told})
+    yield from some("leads have outcomes of routing that nobody decided", {one for one, _ in told - decided})
+
+
+def _outcome_of(event: Seen) -> str:
+    return WITHDRAWN if event.body.get("reason") == WITHDRAWN else event.type
 
 
 def _judge_permission(evidence: Evidence, running: Counter[str]) -> Iterator[str]:

@@ -36,14 +36,18 @@ class _Replay:
         self._texts = {version: text for (kind, version), text in evidence.documents.items() if kind == "scoring_model"}
         self._activities = by_lead(evidence.activities)
         self._profiles: dict[str, dict[str, Any]] = {}
+        self._proved: dict[str, set[tuple[str, str]]] = defaultdict(set)
         self._places: dict[str, tuple[int, int]] = {}
         self._captured: dict[str, list[str]] = defaultdict(list)
         for event in evidence.firsts():
             if event.type == ENRICHED:
                 self._profiles[event.record_id] = event.body
                 self._captured[event.key].append(event.record_id)
+                for kind in event.body.get("activities", ()):
+                    self._proved[event.key].add((f"{event.record_id}:{kind}", kind))
             elif event.type == ACTIVITY:
-                self._places[event.body.get("activity_id", "")] = (event.partition, event.offset)
+                self._places[event.body["activity_id"]] = (event.partition, event.offset)
+                self._proved[event.key].add((event.body["activity_id"], event.body["kind"]))
 
     def find_faults(self, lead_id: str, decisions: Sequence[Row]) -> Iterator[str]:
         submitted = [row["record_id"] for row in decisions if row["trigger"] == "submission"]
@@ -52,8 +56,11 @@ class _Replay:
         elif submitted != [one for one in self._captured[lead_id] if one in submitted]:
             yield "leads were scored in another order than their records came in"
         deeds = _Deeds(self._activities.get(lead_id, []), self._places, decisions, self._kinds(decisions))
-        if deeds.strange:
+        kept = {(row["activity_id"], row["kind"]) for row in self._activities.get(lead_id, ())}
+        if deeds.strange or not kept <= self._proved[lead_id]:
             yield "leads have activities that nobody reported"
+        if not {one for one in self._proved[lead_id] if one[0].partition(":")[0] in {*submitted, one[0]}} <= kept:
+            yield "leads have activities that were not kept"
         profile: Mapping[str, Any] | None = None
         was_qualified = False
         for row in decisions:
