@@ -9,7 +9,7 @@ from typing import Any, Literal
 import msgspec
 import pytest
 
-from leadrail_tools.contracts.breaking import changes_between
+from leadrail_tools.contracts.breaking import changes_between, moves_between
 from leadrail_tools.contracts.history import accepted_breaks, baselines, schemas_at
 from leadrail_tools.contracts.schemas import schema_of
 from shared.contracts import LeadScored
@@ -117,6 +117,32 @@ def test_a_literal_that_lost_a_value_is_found_in_schemas_made_by_msgspec() -> No
 
     before, after = ({"x": msgspec.json.schema(model)} for model in (Before, After))
     assert "enum value removed: withdrawn" in [change.what for change in changes_between(before, after)]
+
+
+def asyncapi(topic: str = "leads.scored", partitions: int = 6) -> dict[str, Any]:
+    bindings = {"kafka": {"partitions": partitions}}
+    return {
+        "channels": {topic: {"messages": {"LeadScored": {}}, "bindings": bindings}},
+        "components": {"messages": {"LeadScored": {"name": TYPE}}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("after", "finding"),
+    [
+        (asyncapi(topic="leads.graded"), "moved from leads.scored to leads.graded"),
+        (asyncapi(partitions=12), "partitions changed from 6 to 12"),
+    ],
+)
+def test_an_event_that_is_sent_elsewhere_is_a_break(after: dict[str, Any], finding: str) -> None:
+    (change,) = moves_between(asyncapi(), after)
+    assert change.severity == "breaking"
+    assert change.what.startswith(finding)
+
+
+def test_events_that_stay_where_they_were_are_no_break() -> None:
+    assert moves_between(asyncapi(), asyncapi()) == []
+    assert moves_between({}, asyncapi()) == []
 
 
 @pytest.fixture

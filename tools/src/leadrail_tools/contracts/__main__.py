@@ -7,14 +7,23 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import yaml
+
 from leadrail_tools.checkout import repository_root
-from leadrail_tools.contracts.breaking import changes_between
+from leadrail_tools.contracts.breaking import changes_between, moves_between
 from leadrail_tools.contracts.documents import (
     GENERATED_FOLDERS,
     WRITTEN_BY_HAND,
     generated_documents,
 )
-from leadrail_tools.contracts.history import CONTRACTS, accepted_breaks, baselines, schemas_at
+from leadrail_tools.contracts.history import (
+    ASYNCAPI,
+    CONTRACTS,
+    accepted_breaks,
+    asyncapi_at,
+    baselines,
+    schemas_at,
+)
 
 
 def main() -> int:
@@ -83,7 +92,8 @@ def _breaking_changes(root: Path, documents: dict[str, str], references: list[st
     }
     found: dict[str, str] = {}
     for reference in references:
-        for change in changes_between(schemas_at(root, reference), new):
+        moves = moves_between(asyncapi_at(root, reference), yaml.safe_load(documents[ASYNCAPI]))
+        for change in (*changes_between(schemas_at(root, reference), new), *moves):
             if change.severity == "notice":
                 print(f"notice (deploy the readers first): {change}")
             elif str(change) not in accepted:

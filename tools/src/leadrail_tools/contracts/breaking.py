@@ -38,6 +38,39 @@ def changes_between(old: Mapping[str, Schema], new: Mapping[str, Schema]) -> lis
     return sorted(found)
 
 
+def moves_between(old: Schema, new: Schema) -> list[Change]:
+    """Compare two AsyncAPI documents: consumers subscribe to topics, and order is kept per partition of a topic.
+
+    An event that is gone altogether is `changes_between`'s to tell.
+    """
+    before, after = _topic_by_type(old), _topic_by_type(new)
+    found = [
+        Change("breaking", name, "", f"moved from {topic} to {after[name]}: its readers wait at the old topic")
+        for name, topic in before.items()
+        if name in after and after[name] != topic
+    ]
+    channels = new.get("channels", {})
+    for topic, channel in old.get("channels", {}).items():
+        counts = [_partitions(one) for one in (channel, channels.get(topic, channel))]
+        if counts[0] != counts[1]:
+            what = f"partitions changed from {counts[0]} to {counts[1]}: each lead's events change place and lose order"
+            found.append(Change("breaking", topic, "", what))
+    return sorted(found)
+
+
+def _topic_by_type(document: Schema) -> dict[str, str]:
+    messages = document.get("components", {}).get("messages", {})
+    return {
+        messages[name]["name"]: topic
+        for topic, channel in document.get("channels", {}).items()
+        for name in channel["messages"]
+    }
+
+
+def _partitions(channel: Schema) -> int:
+    return int(channel["bindings"]["kafka"]["partitions"])
+
+
 class _Comparison:
     """One event type: the two root schemas, against which references resolve."""
 

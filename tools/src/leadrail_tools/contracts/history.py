@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 CONTRACTS = "shared/contracts"
+ASYNCAPI = f"{CONTRACTS}/asyncapi.yaml"
 
 
 class NoSuchCommit(LookupError):
@@ -32,6 +33,12 @@ def schemas_at(root: Path, reference: str) -> dict[str, dict[str, Any]]:
         if path.endswith("/schema.json"):
             found[Path(path).parent.name] = json.loads(_git(root, "show", f"{reference}:{path}") or "{}")
     return found
+
+
+def asyncapi_at(root: Path, reference: str) -> dict[str, Any]:
+    """Return the AsyncAPI document as committed at *reference*; empty if there was none."""
+    document: dict[str, Any] = yaml.safe_load(_git(root, "show", f"{reference}:{ASYNCAPI}") or "{}")
+    return document
 
 
 def accepted_breaks(root: Path) -> frozenset[str]:
