@@ -28,7 +28,9 @@ pytestmark = pytest.mark.timeout(600)
 
 SECONDS = float(os.environ.get("LEADRAIL_OVERLOAD_SECONDS", "12"))
 TIMES = 10
-CONNECTIONS = 256
+QUEUE = 64
+CONNECTIONS = 4 * QUEUE
+GOODPUT = 10.0  # while it turns most away, the door goes on taking in at least this part of what it can
 BACK_WITHIN_SECONDS = 60.0  # the promise: latency returns within a minute
 DRAIN_SECONDS = 180.0
 SLOWER = 5.0  # a round's median against the quiet machine's; a backlog of a second is 50 times
@@ -39,7 +41,7 @@ MEBIBYTE = 1 << 20
 @pytest.fixture(scope="module")
 def extra_environment() -> dict[str, str]:
     """Return limits that this machine's flood can reach: the default ones are for hundreds of connections more."""
-    return {"INGEST_QUEUE_REQUESTS": "64", "INGEST_QUEUE_SECONDS": "0.25"}
+    return {"INGEST_QUEUE_REQUESTS": str(QUEUE), "INGEST_QUEUE_SECONDS": "0.25"}
 
 
 class Floods:
@@ -75,7 +77,7 @@ async def test_ten_times_the_sustainable_rate_is_shed_in_bounded_memory_and_lose
 ) -> None:
     floods = Floods(installation)
     quiet = await decided_within(installation, traffic)
-    taken = await floods.run(rate=0, seconds=3, connections=16)
+    taken = await floods.run(rate=0, seconds=3, connections=QUEUE)
     sustainable = taken.accepted / taken.seconds
     await until("the pipeline settles", lambda: in_flight(installation), DRAIN_SECONDS)
 
@@ -87,8 +89,8 @@ async def test_ten_times_the_sustainable_rate_is_shed_in_bounded_memory_and_lose
     story = f"{sustainable:.0f}/s sustainable; {msgspec.to_builtins(tally) | {'record_ids': tally.accepted}}"
     assert tally.strange == [], story
     assert (tally.cut, tally.refused) == (0, 0), story
-    assert tally.accepted > 0, story
-    assert tally.statuses["503"] > tally.accepted, story
+    assert tally.statuses.get("503", 0) > 0, story
+    assert tally.accepted > SECONDS * sustainable / GOODPUT, story
     for name in NAMES:
         grown = (peaks[name] - before[name]) / MEBIBYTE
         assert peaks[name] < 1.5 * before[name] + 64 * MEBIBYTE, f"{name} grew by {grown:.0f} MiB; {story}"
