@@ -44,6 +44,7 @@ class StartingPoints:
         self._prefix = topic_prefix
         self._database = database
         self._topic_ids: dict[str, uuid.UUID] = {}
+        metrics.EVENTS_LOST.labels(consumer)  # shows zero
 
     async def find_missing(self, kafka: AIOKafkaConsumer, topics: Sequence[str]) -> list[str]:
         """Return the names among *topics* that no topic has, and remember the others by their ids from now on."""
