@@ -11,6 +11,7 @@ from shared.runtime.work import Retryable
 _AWAY: tuple[type[BaseException], ...] = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # the server has said goodbye to an idle session, whose socket is not closed yet
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
@@ -21,6 +22,7 @@ _AWAY: tuple[type[BaseException], ...] = (
     asyncpg.SerializationError,
     asyncpg.LockNotAvailableError,
     asyncpg.QueryCanceledError,
+    asyncpg.IdleInTransactionSessionTimeoutError,  # this process was frozen for so long that its transaction was ended
     asyncio.TimeoutError,
     OSError,
     Retryable,
