@@ -19,7 +19,8 @@ from .scene import Scene
 NAMES = tuple(service.name for service in SERVICES)
 SESSION_SECONDS = 6.0  # the broker gives the partitions of a silent member away after this long
 DRAIN_SECONDS = 25.0
-REACH_SECONDS = 9.0  # a start and some batches; a point that is not reached by then is counted as such
+START_SECONDS = 40.0
+REACH_SECONDS = 12.0  # of being up; a point that is not reached by then is counted as such
 POLL_SECONDS = 0.05
 BATCH_POINTS: tuple[Point, ...] = ("batch_before_commit", "batch_after_commit", "batch_published", "rebalance")
 POINTS_OF: dict[str, tuple[Point, ...]] = {
@@ -29,7 +30,7 @@ POINTS_OF: dict[str, tuple[Point, ...]] = {
     "routing": ("callback_claimed", "callback_sent", *BATCH_POINTS),
     "sla-monitor": ("timer_claimed", "timer_committed", *BATCH_POINTS),
 }
-RARE_POINTS = ("rebalance", "timer_claimed", "timer_committed", "outbox_before_publish")
+MOST_PASSES = {"shutdown": 3, "rebalance": 1, "timer_claimed": 1, "timer_committed": 1, "outbox_before_publish": 2}
 # Ten minutes ahead: leads of this minute are at risk, their timers due; a quarter of an hour would reassign them.
 TIMERS_DUE = Failpoint("clock", "shift", 600.0, 20)
 # Ahead, ingest refuses signatures older than 5 minutes, and routing leases what it sends until the clock is back there.
@@ -76,8 +77,7 @@ class KillAtPoint(Fault):
     def draw(cls, chance: Random) -> Self:
         service = chance.choice(NAMES)
         point = chance.choice((*POINTS_OF[service], "shutdown"))
-        most = {"shutdown": 3, "rebalance": 1}.get(point, 2 if point in RARE_POINTS else 12)
-        return cls(service, point, chance.randint(1, most))
+        return cls(service, point, draw_pass(point, chance))
 
     @property
     def shuts_door(self) -> bool:
@@ -85,15 +85,14 @@ class KillAtPoint(Fault):
 
     async def inject(self, scene: Scene) -> None:
         async with scene.hold(self.service):
-            await restart(scene, self.service, armed(Failpoint(self.point, "kill", nth=self.nth)))
+            await arm(scene, self.service, armed(Failpoint(self.point, "kill", nth=self.nth)))
             child = scene.site.child(self.service)
-            if self.point == "shutdown":
-                await until_answers(scene, self.service, child)
-                child.send(signal.SIGTERM)
+            replicas = provoke(scene, self.service, self.point)
             await until(lambda: child.exit_code() is not None)
             is_reached = child.exit_code() == -signal.SIGKILL
             scene.count(f"kill -9 of {self.service} at {self.point}" if is_reached else f"{self.point} not reached")
             await restart(scene, self.service)
+            await end_all(replicas, signal.SIGTERM)
 
 
 @dataclass(frozen=True)
@@ -133,13 +132,14 @@ class FreezeAtPoint(Fault):
     point: str
     nth: int
     seconds: float
+    awake_seconds: float
 
     @classmethod
     def draw(cls, chance: Random) -> Self:
         service = chance.choice(NAMES)
         point = chance.choice(POINTS_OF[service])
-        nth = chance.randint(1, 2 if point in RARE_POINTS else 12)
-        return cls(service, point, nth, round(SESSION_SECONDS + chance.uniform(0.8, 2.5), 2))
+        seconds = round(SESSION_SECONDS + chance.uniform(0.8, 2.5), 2)
+        return cls(service, point, draw_pass(point, chance), seconds, round(chance.uniform(0, 2), 2))
 
     @property
     def shuts_door(self) -> bool:
@@ -147,19 +147,20 @@ class FreezeAtPoint(Fault):
 
     async def inject(self, scene: Scene) -> None:
         async with scene.hold(self.service):
-            await restart(scene, self.service, armed(Failpoint(self.point, "stop", nth=self.nth)))
+            await arm(scene, self.service, armed(Failpoint(self.point, "stop", nth=self.nth)))
             child = scene.site.child(self.service)
+            replicas = provoke(scene, self.service, self.point)
             await until(lambda: is_stopped(child))
             if is_stopped(child):
                 scene.count(f"SIGSTOP of {self.service} at {self.point}")
-                replica = scene.site.installation.start_replica(self.service)
+                replicas = replicas or [scene.site.installation.start_replica(self.service)]
                 await asyncio.sleep(self.seconds)
                 child.send(signal.SIGCONT)
-                await until_answers(scene, self.service, child)
-                await end_all([replica], signal.SIGTERM)
+                await asyncio.sleep(self.awake_seconds)
             else:
                 scene.count(f"{self.point} not reached")
             await restart(scene, self.service)
+            await end_all(replicas, signal.SIGTERM)
 
 
 @dataclass(frozen=True)
@@ -216,13 +217,23 @@ class ClockJump(Fault):
 
     async def inject(self, scene: Scene) -> None:
         async with scene.hold(self.service):
-            await restart(scene, self.service, str(Failpoint("clock", "shift", float(self.shift_seconds), self.nth)))
-            child = scene.site.child(self.service)
-            await until_answers(scene, self.service, child)
+            await arm(scene, self.service, str(Failpoint("clock", "shift", float(self.shift_seconds), self.nth)))
             await asyncio.sleep(self.seconds)
             is_reached = '"point": "clock"' in scene.site.installation.log_of(self.service)[-20_000:]
             scene.count(f"clock of {self.service} jumps" if is_reached else "clock not reached")
             await restart(scene, self.service)
+
+
+def draw_pass(point: str, chance: Random) -> int:
+    """Return at which pass of *point* something shall happen: one that comes within seconds."""
+    return chance.randint(1, MOST_PASSES.get(point, 5))
+
+
+def provoke(scene: Scene, service: str, point: str) -> list[RunningService]:
+    """Do what brings *service* to a *point* that load alone does not; return the replicas started for it."""
+    if point == "shutdown":
+        scene.site.child(service).send(signal.SIGTERM)
+    return [scene.site.installation.start_replica(service)] if point == "rebalance" else []
 
 
 def armed(failpoint: Failpoint) -> str:
@@ -241,10 +252,22 @@ async def haunt(scene: Scene, service: str, seconds: float) -> None:
         child.send(signal.SIGCONT)
 
 
-async def restart(scene: Scene, service: str, failpoints: str = "") -> None:
+async def arm(scene: Scene, service: str, failpoints: str) -> None:
+    """Restart *service* with *failpoints*; return when it answers or has died of them.
+
+    In good order: the partitions of a killed member stay with it for its session's six seconds.
+    """
+    child = scene.site.child(service)
+    child.send(signal.SIGTERM)
+    await asyncio.to_thread(child.end_within, DRAIN_SECONDS)
+    scene.site.start(service, failpoints)
+    await until_answers(scene, service, scene.site.child(service))
+
+
+async def restart(scene: Scene, service: str) -> None:
     """Kill *service* unless it is dead, and start it again."""
     await kill(scene.site.child(service))
-    scene.site.start(service, failpoints)
+    scene.site.start(service)
 
 
 async def kill(child: Child) -> None:
@@ -270,8 +293,8 @@ async def until_answers(scene: Scene, service: str, child: Child, url: str | Non
     """Return once *child* answers at all, has ended, or after some seconds."""
     host, _, port = (url or scene.site.installation.urls[service]).removeprefix("http://").partition(":")
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + REACH_SECONDS
-    while child.exit_code() is None and loop.time() < deadline:
+    deadline = loop.time() + START_SECONDS
+    while child.exit_code() is None and not is_stopped(child) and loop.time() < deadline:
         try:
             _, writer = await asyncio.open_connection(host, int(port))
         except OSError:

@@ -4,9 +4,10 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from hashlib import sha256
 
 import httpx
-from tests.e2e.traffic import read_promises
+from tests.e2e.traffic import Attempt, read_attempt, read_promises
 
 from .illness import ask
 from .site import Site
@@ -78,13 +79,16 @@ class Scene:
         traffic = self.site.traffic
         person = traffic.person("knock")
         delivery = traffic.delivery("zoom", person)
+        digest = sha256(delivery.body).hexdigest()
         try:
             async with httpx.AsyncClient(trust_env=False, timeout=10) as client:
                 answer = await client.post(traffic.url("zoom"), content=delivery.body, headers=delivery.headers)
         except httpx.TransportError:
+            traffic.attempts.append(Attempt("zoom", digest, 0))
             return None
+        traffic.attempts.append(read_attempt(answer, "zoom", digest))
         if answer.is_success:
-            traffic.promises += read_promises(answer, "zoom", person.email)
+            traffic.promises += read_promises(answer, "zoom", person.email, delivery.body)
         return answer
 
     async def watch(self) -> None:
