@@ -80,6 +80,10 @@ fmt: install ## Format and apply the safe fixes.
 bench: install ## Measure leads per second and the milliseconds to assignment (ARGS="--rates 20,100,500").
 	@$(LOCAL) bench $(ARGS)
 
+.PHONY: chaos
+chaos: install ## Kill, freeze and starve everything under load, and judge (SEED=7 KILLS=100 ARGS="--only kill"; ARGS=--help).
+	@LEADRAIL_PG_FSYNC=off $(RUN) tests.chaos --seed "$(or $(SEED),1)" --kills "$(or $(KILLS),40)" $(ARGS)
+
 .PHONY: bench-compare
 bench-compare: install ## Show what changed between two reports (make bench-compare A=file B=file).
 	@$(LOCAL) bench-compare "$(A)" "$(B)"

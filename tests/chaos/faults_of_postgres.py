@@ -123,7 +123,9 @@ class Deadlocks(OfPostgres):
     async def inject(self, scene: Scene) -> None:
         before = await self._detected(scene)
         for number in range(self.times):
-            with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+            with contextlib.suppress(
+                asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError
+            ):
                 await self._be_hostile(scene.site.database_url, LOCKED[number % len(LOCKED)])
         await asyncio.sleep(1)  # its statistics come late
         scene.count("hostile transactions", self.times)

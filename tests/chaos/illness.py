@@ -47,7 +47,7 @@ _TRIGGER = """
     CREATE TRIGGER chaos BEFORE INSERT OR UPDATE OR DELETE ON {} FOR EACH STATEMENT EXECUTE FUNCTION chaos.disturb()
 """
 _AWAY = (OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError, asyncpg.InterfaceError,
-         asyncpg.AdminShutdownError, asyncpg.CrashShutdownError, asyncpg.TooManyConnectionsError,
+         asyncpg.InternalClientError,         asyncpg.AdminShutdownError, asyncpg.CrashShutdownError, asyncpg.TooManyConnectionsError,
          TimeoutError)  # fmt: skip
 _numbers = count(1)
 

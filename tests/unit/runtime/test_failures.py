@@ -1,7 +1,5 @@
 """Whose fault is it: the event's, or a dependency's?"""
 
-import asyncio
-
 import asyncpg
 import pytest
 
@@ -14,7 +12,7 @@ OF_A_DEPENDENCY = (
     asyncpg.DiskFullError("no space left"),
     asyncpg.DeadlockDetectedError("deadlock"),
     asyncpg.SerializationError("could not serialize"),
-    asyncio.TimeoutError(),
+    TimeoutError(),
     ConnectionRefusedError(),
 )
 OF_THE_EVENT = (ValueError("bad"), KeyError("x"), asyncpg.UniqueViolationError("twice"), asyncpg.DataError("too long"))
