@@ -129,6 +129,9 @@ class Database:
             "jit": "off",  # set-based statements on small sets: compiling costs more than it saves
             # Hot tables are in memory. At the default of 4 a batch of 200 keys is planned as a scan of the whole table.
             "random_page_cost": "1.1",
+            # A process that freezes inside a transaction holds its timers and its events' inbox keys: nobody else gets
+            # them until it wakes, which may be never. Our own pauses between two statements are below a second.
+            "idle_in_transaction_session_timeout": "10s",
         }
 
 

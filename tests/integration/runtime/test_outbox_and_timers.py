@@ -129,3 +129,16 @@ async def test_failing_timer_is_postponed_and_the_others_fire(toy: Toy) -> None:
         clock.advance(minutes=1)
         await runtime.timers.run_once()
     assert await toy.seen() == [("lead-2", "good"), ("lead-1", "bad")]
+
+
+async def test_timers_that_became_due_while_nobody_ran_fire_in_the_order_in_which_they_were_due(toy: Toy) -> None:
+    clock = SteppedClock()
+    async with toy.runtime(clock=clock, publisher=RecordingPublisher()) as before, before.work() as work:
+        for number in range(500):
+            due_at = clock.now() + timedelta(seconds=(number * 37) % 500)
+            work.set_timer("reminder", f"lead-{number}", due_at, {"name": f"{(number * 37) % 500:03}"})
+    clock.advance(hours=1)
+    async with toy.runtime(clock=clock, publisher=RecordingPublisher()) as runtime:
+        while await runtime.timers.run_once():
+            pass
+    assert [name for _, name in await toy.seen()] == [f"{number:03}" for number in range(500)]
