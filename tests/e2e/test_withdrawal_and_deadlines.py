@@ -10,10 +10,11 @@ from local_stack.blocking import run_blocking
 from local_stack.load.people import Person
 from local_stack.load.setup import source_key
 
-from .evidence import rows, until
+from .evidence import rows, settle, until
 from .installation import Installation
 from .policies import apply_policies
 from .traffic import Promise, Traffic
+from .verdict import find_faults, find_unfinished
 
 pytestmark = pytest.mark.timeout(240)  # servers and five services start first, on whatever else runs here
 
@@ -194,3 +195,10 @@ async def test_first_touch_reported_by_the_crm_meets_the_deadline(
     [clock] = await lead.clocks()
     assert clock["stop"]["by"] == "first_touch"
     assert (await lead.owner() or {})["assignment_id"] == owner["assignment_id"]
+
+
+async def test_whatever_became_of_the_leads_every_promise_holds(installation: Installation, traffic: Traffic) -> None:
+    """Reassigned, withdrawn, worked on: decisions, owners, callbacks and clocks tell the same story."""
+    await traffic.send(PATIENT, good_lead(traffic, "judged"))
+    evidence = await settle(installation, lambda seen: find_unfinished(traffic.promises, seen))
+    assert find_faults(traffic.promises, evidence, traffic.attempts) == []
