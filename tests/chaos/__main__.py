@@ -61,9 +61,7 @@ def main(
     at_once: Annotated[int, typer.Option(min=1, help="At most so many faults at the same time.")] = 5,
     round_size: Annotated[int, typer.Option(min=1, help="Faults on one installation before it is judged.")] = 40,
     minutes: Annotated[float, typer.Option(help="Begin no further round after this long; 0: no limit.")] = 0.0,
-    keep_going: Annotated[
-        bool, typer.Option("--keep-going", help="Go on with the next round after a failure.")
-    ] = False,
+    keep_going: Annotated[bool, typer.Option("--keep-going", help="Go on after a round that failed.")] = False,
     is_long: Annotated[bool, typer.Option("--long", help="Also keep the broker away for minutes.")] = False,
     report: Annotated[Path | None, typer.Option(help="Write what was injected how often, as JSON.")] = None,
     keep: Annotated[Path | None, typer.Option(help="Keep the services' logs in this folder.")] = None,

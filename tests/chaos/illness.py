@@ -47,8 +47,8 @@ _TRIGGER = """
     CREATE TRIGGER chaos BEFORE INSERT OR UPDATE OR DELETE ON {} FOR EACH STATEMENT EXECUTE FUNCTION chaos.disturb()
 """
 _AWAY = (OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError, asyncpg.InterfaceError,
-         asyncpg.InternalClientError,         asyncpg.AdminShutdownError, asyncpg.CrashShutdownError, asyncpg.TooManyConnectionsError,
-         TimeoutError)  # fmt: skip
+         asyncpg.InternalClientError, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError,
+         asyncpg.TooManyConnectionsError, TimeoutError)  # fmt: skip
 _numbers = count(1)
 
 
