@@ -30,8 +30,7 @@ MOVING = {
     " ORDER BY record_id",
     "assignments": "SELECT assignment_id::text, lead_id::text, rep_id, ended_at, end_reason, via, decision_id::text"
     " FROM routing.assignment ORDER BY assignment_id",
-    "sent": "SELECT callback_id::text, lead_id::text, event_type, state, encode(sha256(body), 'hex') AS digest"
-    " FROM routing.callback ORDER BY callback_id",
+    "sent": "SELECT callback_id::text, lead_id::text, event_type, state FROM routing.callback ORDER BY callback_id",
     "clocks": "SELECT clock_id, lead_id::text, stage, state, closed_at, met_at,"
     " due_at < now() - interval '1 minute' AS is_overdue FROM sla_monitor.clock",
 }
@@ -49,6 +48,7 @@ KEPT = {
     "suppressed": "SELECT lead_id::text, channels, added_at FROM consent.suppression"
     " JOIN consent.lead_address USING (address_hash)",
     "routings": "SELECT decision_id::text, lead_id::text, outcome, trace FROM routing.decision ORDER BY decision_id",
+    "bodies": "SELECT callback_id::text, encode(sha256(body), 'hex') AS digest FROM routing.callback",
     "documents": "SELECT kind, version::text, body FROM scoring.document"
     " UNION ALL SELECT kind, version::text, body FROM consent.document",
 }
@@ -181,6 +181,9 @@ async def _read_moving(connection: Any) -> Evidence:
 async def _read_kept(connection: Any, evidence: Evidence) -> None:
     tables = {name: await _fetch(connection, query) for name, query in KEPT.items()}
     evidence.documents = {(row["kind"], row["version"]): row["body"] for row in tables.pop("documents")}
+    digests = {row["callback_id"]: row["digest"] for row in tables.pop("bodies")}
+    for row in evidence.sent:
+        row["digest"] = digests[row["callback_id"]]
     for row in tables["scores"]:
         # By position: origin, touch, lead, facts, opt-out. The origin's second value is the record.
         row["record_id"] = msgspec.msgpack.decode(row["profile"])[0][1] if row["profile"] else ""
