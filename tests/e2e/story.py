@@ -16,6 +16,7 @@ from .checker.handling import (
     CONSENT_CHANGED,
     ENRICHED,
     NURTURED,
+    QUALIFIED,
     REASSIGNED,
     RETAINED,
     SCORED,
@@ -264,6 +265,8 @@ class Story:
         profile = {"lead": who["lead"], "facts": who["facts"]}
         score = {**decided, "scored_at": now.isoformat()}
         scored = self.publish("leads.scored", SCORED, lead, **common, **profile, score=score, trigger=trigger)
+        if numbers["is_mql"] and lead not in self._scored:
+            self.publish("leads.scored", QUALIFIED, lead, is_mql=True, score=score)
         self._scored[lead] = scored
         return scored
 

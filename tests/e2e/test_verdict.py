@@ -14,6 +14,7 @@ from .checker.handling import (
     CLEARED,
     CONSENT_CHANGED,
     ENRICHED,
+    QUALIFIED,
     RETAINED,
     SCORED,
     SLA_CHANGED,
@@ -207,6 +208,10 @@ PLANTED["a grade that a replay does not reproduce"] = _score(grade="B")
 PLANTED["an MQL against the model"] = _score(is_mql=False)
 PLANTED["scores that were not judged (model 7 is not stored)"] = _score(model_version="7")
 alter("scores", "scores that were decided and not published so", {"lead_id": "once-0000"}, points=83.005)
+PLANTED["crossed the MQL threshold and nobody was told"] = lambda s: s.evidence.events.remove(
+    events_of(s, QUALIFIED)[0]
+)
+PLANTED["were told to have crossed the MQL threshold"] = lambda s: put(s, events_of(s, QUALIFIED)[0], is_mql=False)
 lose("scores", "scores that were published and not decided so", lead_id="once-0000")
 alter("scores", "leads have records that were scored twice", {"record_id": "record-003"}, record_id="record-002")
 alter("scores", "leads were scored without a record", {"lead_id": "once-0000"}, trigger="decay")

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from .checker.handling import CAPTURED, SLA_CHANGED, readers_of
+from .checker.handling import CAPTURED, QUALIFIED, SLA_CHANGED, readers_of
 from .damage import faults_of
 from .story import START, Story, tell
 
@@ -29,7 +29,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
 
 
 # What a sender said is made into something else by enrichment, and what a policy wants is for the policy to say.
-SAID_ONCE = {(CAPTURED, "lead"), (SLA_CHANGED, "action")}
+SAID_ONCE = {(CAPTURED, "lead"), (SLA_CHANGED, "action"), (QUALIFIED, "score")}
 
 
 def other(value: Any) -> Any:

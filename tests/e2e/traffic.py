@@ -21,6 +21,7 @@ __all__ = ["Attempt", "Promise", "Traffic", "read_promises", "seeded"]
 PATIENCE_SECONDS = 45.0
 REPEAT_SECONDS = 0.05
 AT_ONCE = 16
+REPEATED_EVERY = 10  # of the deliveries that senders number; they may send one again although it was answered
 
 
 class Traffic:
@@ -54,6 +55,8 @@ class Traffic:
         """Post a delivery of *person* until it is answered with 2xx, as senders do; return what it promises."""
         delivery = self.delivery(kind, person)
         answer = await self._insist(client, kind, delivery)
+        if kind != "web_form" and len(self.promises) % REPEATED_EVERY == 0:
+            await self._insist(client, kind, delivery)
         promises = read_promises(answer, kind, person.email, delivery.body)
         self.promises += promises
         for goal, reached in self._goals:

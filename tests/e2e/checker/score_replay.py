@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from .facts import Evidence, Row, Seen, by_lead, some
-from .handling import ACTIVITY, ENRICHED, SCORED
+from .handling import ACTIVITY, ENRICHED, QUALIFIED, SCORED
 from .score_model import Deed, NotJudged, counted_kinds, is_qualified, read_model, score
 
 ROUNDING = 0.011  # each signal is rounded to a hundredth by itself
@@ -27,6 +27,7 @@ def judge_scores(evidence: Evidence) -> Iterator[str]:
     for fault, leads in wrong.items():
         yield from some(fault, leads)
     yield from _judge_published(evidence)
+    yield from _judge_crossings(evidence)
 
 
 class _Replay:
@@ -164,6 +165,24 @@ def _judge_published(evidence: Evidence) -> Iterator[str]:
     told = Counter(_told(event) for event in evidence.firsts() if event.type == SCORED)
     yield from some("leads have scores that were decided and not published so", (one[0] for one in decided - told))
     yield from some("leads have scores that were published and not decided so", (one[0] for one in told - decided))
+
+
+def _judge_crossings(evidence: Evidence) -> Iterator[str]:
+    """A lead that becomes an MQL, or is none any more, is announced once."""
+    crossed: Counter[tuple[str, bool, datetime]] = Counter()
+    for lead_id, rows in by_lead(evidence.scores).items():
+        was_mql = False
+        for row in rows:
+            if row["is_mql"] is not was_mql:
+                crossed[lead_id, row["is_mql"], row["scored_at"]] += 1
+            was_mql = row["is_mql"]
+    told = Counter(
+        (event.key, event.body["is_mql"], datetime.fromisoformat(event.body["score"]["scored_at"]))
+        for event in evidence.firsts()
+        if event.type == QUALIFIED
+    )
+    yield from some("leads crossed the MQL threshold and nobody was told", (one[0] for one in crossed - told))
+    yield from some("leads were told to have crossed the MQL threshold", (one[0] for one in told - crossed))
 
 
 def _told(event: Seen) -> tuple[Any, ...]:
