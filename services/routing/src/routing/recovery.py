@@ -7,6 +7,8 @@ anew.
 
 from collections.abc import Sequence
 
+import msgspec
+
 from routing.filing import Filing
 from routing.handlers import Work, latest_blocks
 from routing.repository import RoutingRepository
@@ -70,14 +72,8 @@ async def on_consent_changed(work: Work, batch: Sequence[Received[ConsentChanged
 
 def case_of(event: LeadAssigned | LeadReassigned) -> LeadCleared:
     """Return the clearance that an announced assignment rests on."""
-    return LeadCleared(
-        lead_id=event.lead_id,
-        origin=event.origin,
-        lead=event.lead,
-        facts=event.facts,
-        score=event.score,
-        verdict=event.verdict,
-        trigger="submission",
+    return msgspec.convert(
+        {**msgspec.structs.asdict(event), "trigger": "submission"}, LeadCleared, from_attributes=True
     )
 
 
