@@ -88,6 +88,10 @@ chaos: install ## Kill, freeze and starve everything under load, and judge (SEED
 bench-compare: install ## Show what changed between two reports (make bench-compare A=file B=file).
 	@$(LOCAL) bench-compare "$(A)" "$(B)"
 
+.PHONY: restore-drill
+restore-drill: install ## Lose the database under traffic, restore it to an earlier instant, judge what is left.
+	@$(LOCAL) restore-drill
+
 .PHONY: promtool
 promtool: ## Get promtool for the tests of the alert rules (Debian; unpacked into the cache, not installed).
 	@deploy/local/promtool.sh

@@ -14,6 +14,7 @@ from rich.table import Table
 from local_stack import artifacts
 from local_stack.bench.command import bench, bench_compare
 from local_stack.checkout import STATE
+from local_stack.drill.command import restore_drill
 from local_stack.failure import StackError
 from local_stack.forget import forget_data, forget_downloads
 from local_stack.state import ProcessRecord, read_state, stop_running
@@ -153,6 +154,7 @@ def demo(data: DataDir = STATE) -> None:
 
 app.command()(bench)
 app.command()(bench_compare)
+app.command()(restore_drill)
 
 
 def main() -> None:

@@ -40,6 +40,7 @@ class Postgres:
         self._port = kept_ports(data_dir / "postgres-port.json", ["postgres"])["postgres"]
         self._logs = logs
         self._fsync = fsync
+        self._options: list[str] = []
         self._initdb: Child | None = None
         self._server: Child | None = None
 
@@ -101,7 +102,7 @@ class Postgres:
         shutil.copyfile(SETTINGS, settings)
         if self._account:
             os.chown(settings, *self._account)
-        options = [f"port={self._port}", f"external_pid_file={self._home / 'pid'}"]
+        options = [f"port={self._port}", f"external_pid_file={self._home / 'pid'}", *self._options]
         if not self._fsync:
             # Only for tests: they measure behaviour, not durability, and gain a factor of three on slow disks.
             options += ["fsync=off", "full_page_writes=off"]
