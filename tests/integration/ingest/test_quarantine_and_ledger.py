@@ -7,7 +7,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from msgspec import structs
 
+from ingest.domain.ledger import ON_THE_WAY
 from ingest.domain.senders import web_form
 from ingest.handlers import LEDGER_WANTED
 from ingest.ledger import LedgerKeeper
@@ -307,12 +309,15 @@ async def test_a_decision_ends_a_record_even_if_a_later_event_of_its_lead_was_pa
     await ledger_of(ingest)
 
 
-async def test_a_parked_lead_whose_id_is_none_is_no_matter_of_the_ledger(ingest: ServiceHarness):
-    """It was parked for that; handled here it would be parked once more, and announced once more."""
-    assert [LEDGER_WANTED[type(event)](event) for event in (parked("nobody", None), parked(new_id(), None))] == [
-        False,
-        True,
-    ]
+async def test_the_ledger_listens_to_those_on_a_records_way_about_leads_that_it_can_know(ingest: ServiceHarness):
+    """A lead is parked for its damaged id: handled here it would be parked and announced once more."""
+    assert {"ingest-enrich", "scoring", "consent", "routing"} == ON_THE_WAY
+    events = (
+        parked(new_id(), None),
+        parked("nobody", None),
+        structs.replace(parked(new_id(), None), consumer="sla-monitor"),
+    )
+    assert [LEDGER_WANTED[type(event)](event) for event in events] == [True, False, False]
     await ingest.feed(parked(new_id(), ("no record",)), consumer="ingest-ledger")
     assert await ingest.fetch("SELECT * FROM parked") == []
 

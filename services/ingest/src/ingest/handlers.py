@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from ingest.domain.ledger import state_after
+from ingest.domain.ledger import ON_THE_WAY, state_after
 from ingest.domain.merge import KnownLead, merge_lead
 from ingest.domain.normalisation import EnrichSettings, enrich
 from ingest.repository import IngestRepository
@@ -110,9 +110,9 @@ async def on_lead_released(work: UnitOfWork[IngestRepository], batch: Sequence[R
     await work.repo.ledger.save_lead_moves(_lead_moves(retried, "parked", "in_flight"))
 
 
-def names_a_lead(event: LeadParked | LeadReleased) -> bool:
-    """Tell whether the ledger can know the lead. What is parked for its damaged id would be parked here again."""
-    return is_uuid(event.lead_id)
+def holds_records(event: LeadParked | LeadReleased) -> bool:
+    """Tell whether records wait, or go on, because of it. What has a damaged id was parked for it, and would be here."""
+    return event.consumer in ON_THE_WAY and is_uuid(event.lead_id)
 
 
 def _lead_moves(
@@ -138,4 +138,4 @@ LEDGER_HANDLERS: Handlers[IngestRepository] = {
     LeadParked: on_lead_parked,
     LeadReleased: on_lead_released,
 }
-LEDGER_WANTED: dict[type[Event], Callable[[Any], bool]] = {LeadParked: names_a_lead, LeadReleased: names_a_lead}
+LEDGER_WANTED: dict[type[Event], Callable[[Any], bool]] = {LeadParked: holds_records, LeadReleased: holds_records}

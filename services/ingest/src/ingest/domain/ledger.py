@@ -1,6 +1,7 @@
 """What the ledger must add up to."""
 
 from collections.abc import Mapping
+from itertools import pairwise
 
 import msgspec
 
@@ -8,12 +9,17 @@ from ingest.domain.records import LEAD_STATES, STATES
 from shared.contracts import (
     Event,
     LeadAssigned,
+    LeadCaptured,
+    LeadCleared,
+    LeadEnriched,
     LeadNurtured,
     LeadReassigned,
     LeadRetained,
+    LeadScored,
     LeadUnassigned,
     LeadWithheld,
 )
+from shared.contracts.topics import TOPIC_BY_NAME
 
 _STATE_BY_EVENT: dict[type[Event], str] = {
     LeadAssigned: "assigned",
@@ -23,6 +29,15 @@ _STATE_BY_EVENT: dict[type[Event], str] = {
     LeadNurtured: "nurtured",
     LeadWithheld: "withheld",
 }
+
+_WAY: tuple[type[Event], ...] = (LeadCaptured, LeadEnriched, LeadScored, LeadCleared, LeadAssigned)
+ON_THE_WAY = frozenset(
+    consumer
+    for event, following in pairwise(_WAY)
+    for consumer in TOPIC_BY_NAME[event.topic].consumers
+    if consumer in TOPIC_BY_NAME[following.topic].producers
+)
+"""The consumers that pass a record on: what one of the others parks does not keep a record from its end."""
 
 Terminal = LeadAssigned | LeadReassigned | LeadRetained | LeadUnassigned | LeadNurtured | LeadWithheld
 
