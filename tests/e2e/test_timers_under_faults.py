@@ -47,8 +47,8 @@ policies:
     on_breach: {action: notify}
     escalate_after: 1s
 """
-CLOCKS, SECONDS = 240, 8.0  # their deadlines spread over so long: three timers each
-KILLS, DROPS_EACH = 3, 2
+CLOCKS, SECONDS = 240, 6.0  # their deadlines spread over so long: three timers each
+KILLS, DROPS_EACH = 2, 2
 FROZEN_CLOCKS = 60
 DROP = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity

@@ -111,7 +111,7 @@ async def on_lead_released(work: UnitOfWork[IngestRepository], batch: Sequence[R
 
 
 def holds_records(event: LeadParked | LeadReleased) -> bool:
-    """Tell whether records wait, or go on, because of it. What has a damaged id was parked for it, and would be here."""
+    """Tell whether records wait, or go on, because of it. What has a damaged id would only be parked here again."""
     return event.consumer in ON_THE_WAY and is_uuid(event.lead_id)
 
 
