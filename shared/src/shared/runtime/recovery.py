@@ -51,8 +51,9 @@ def read_arguments(service: str, arguments: Sequence[str]) -> datetime | None:
 async def recover(service: Service[R], since: datetime) -> Counter[str]:
     """Have the recovery handlers of *service* see every event on their topics from *since* to the present end.
 
-    Returns how many events of each type were seen. May run again: the handlers leave alone what is known. Errors:
-    `StillRunning`; those of a server that is away, and then some batches may be committed.
+    Returns how many events of each type were seen; a service without such handlers has nothing to learn. May run again:
+    the handlers leave alone what is known. Errors: `StillRunning`; those of a server that is away: some batches may be
+    committed then.
     """
     runtime = Runtime(service)
     seen: Counter[str] = Counter()
@@ -64,6 +65,8 @@ async def recover(service: Service[R], since: datetime) -> Counter[str]:
             decoded = [decoder.decode(record) for record in records]
             batch: list[Received[Any]] = [item.received for item in decoded if isinstance(item, Arrived)]
             seen.update(received.event.type for received in batch)
+            if not batch:
+                continue
             async with runtime.work() as work:
                 for handler, group in in_key_order(batch, service.recovery):
                     await handler(work, group)
@@ -91,6 +94,8 @@ async def _records_since(service: Service[Any], since: datetime) -> AsyncIterato
     """Yield what the topics of the recovery handlers hold, in the order of each partition, in batches."""
     settings = service.settings
     topics = sorted({settings.kafka_topic_prefix + event.topic for event in service.recovery})
+    if not topics:
+        return
     kafka = AIOKafkaConsumer(enable_auto_commit=False, isolation_level="read_uncommitted", **client_options(settings))
     await kafka.start()
     try:
