@@ -158,8 +158,15 @@ class ConsumerLoop(Generic[R]):
         """Begin every assigned partition where it belongs; return False, and pause, if one of them must not be."""
         self._is_placed = True  # before the questions: partitions assigned meanwhile ask for another placing
         partitions = sorted(kafka.assignment())
-        async with asyncio.timeout(COMMIT_SECONDS):
-            standing = await self._starts.ask_broker(kafka, partitions)
+        try:
+            async with asyncio.timeout(COMMIT_SECONDS):
+                standing = await self._starts.ask_broker(kafka, partitions)
+        except (KafkaError, TimeoutError) as error:
+            # Not worth leaving the group for: that would stop the other members, too.
+            self._is_placed = False
+            self._say_away(error)
+            await self.wait(timedelta(seconds=1))
+            return False
         chosen = await self._until_done(lambda: self._starts.choose(standing))
         self._is_placed = self._is_placed and partitions == sorted(kafka.assignment())
         if not self._is_placed:
@@ -308,12 +315,15 @@ class ConsumerLoop(Generic[R]):
                 await self._starts.check_topics(kafka)
                 await kafka.end_offsets(kafka.assignment())
         except (KafkaError, TimeoutError) as error:
-            if self._paused_for is None:
-                log.warning("consumer_paused", consumer=self._spec.name, reason="kafka_away", detail=str(error)[:200])
-            self._pause("kafka_away")
+            self._say_away(error)
         else:
             self._checked_at = time.monotonic()
             self._resume()
+
+    def _say_away(self, error: Exception) -> None:
+        if self._paused_for is None:
+            log.warning("consumer_paused", consumer=self._spec.name, reason="kafka_away", detail=str(error)[:200])
+        self._pause("kafka_away")
 
     def _lag_seconds(self) -> float:
         return 0.0 if self._oldest is None else max(0.0, time.time() - self._oldest)  # noqa: TID251 - against the broker's clock
