@@ -72,7 +72,7 @@ async def test_the_ledger_is_told_which_records_wait_and_which_go_on_and_not_of_
     toy.faults.poison = {"bad"}
     publisher = RecordingPublisher()
     batch = arrived(*(captured("lead-2", name) for name in ("handled", "bad", "b", "c")))
-    handled, bad, behind, later = [item.received.event.origin.record_id for item in batch]
+    _handled, bad, behind, later = [item.received.event.origin.record_id for item in batch]
     async with toy.runtime(publisher=publisher) as runtime:
         process = runtime.processors["toy"].process
         await process(batch[:1])
@@ -86,7 +86,6 @@ async def test_the_ledger_is_told_which_records_wait_and_which_go_on_and_not_of_
         await runtime.outbox.run_once()
     [released] = [event for event in publisher.take() if isinstance(event, LeadReleased)]
     assert (released.outcome, released.record_ids) == ("retried", (behind, later))
-    assert handled not in released.record_ids
 
 
 async def test_redelivery_of_a_parked_event_keeps_one_row(toy: Toy) -> None:
