@@ -100,7 +100,9 @@ class Edge:
 
         self._runtime.requests_in_hand += 1
         try:
-            self._refuse_if_overloaded(scope)
+            if scope["path"] not in PUBLIC_PATHS:
+                self._refuse_if_overloaded()
+                await self._runtime.turns.take()
             _refuse_at_sight(scope, headers)
             await self._app(scope, limited, observed)
         except Exception as error:  # noqa: BLE001 - the outermost layer: behind it is only the server
@@ -125,8 +127,8 @@ class Edge:
             route = scope.get("route")
             metrics.HTTP_REQUESTS.labels(getattr(route, "path", "unmatched"), str(status)).inc()
 
-    def _refuse_if_overloaded(self, scope: Scope) -> None:
-        if self._runtime.requests_in_hand > self._runtime.settings.requests_limit and scope["path"] not in PUBLIC_PATHS:
+    def _refuse_if_overloaded(self) -> None:
+        if self._runtime.requests_in_hand > self._runtime.settings.requests_limit:
             metrics.HTTP_SHED.labels("requests").inc()
             raise Problem(503, "overloaded", "Too many requests are in hand", headers={"Retry-After": "1"})
 

@@ -21,6 +21,7 @@ from shared.runtime.effects import save_effects
 from shared.runtime.outbox import OutboxPublisher, OutboxRelay, new_owner
 from shared.runtime.processing import BatchProcessor
 from shared.runtime.timers import TimerLoop
+from shared.runtime.turns import Turns
 from shared.runtime.upkeep import Upkeep
 from shared.runtime.work import Consumer, Effects, Handlers, TimerHandlers, UnitOfWork
 from shared.secret_box import SecretBox
@@ -109,6 +110,7 @@ class Runtime(Generic[R]):
         self.workers = [make(self) for make in service.workers]
         self.is_draining = False
         self.requests_in_hand = 0
+        self.turns = Turns()
 
     def _processor(self, consumer: Consumer[R]) -> BatchProcessor[R]:
         return BatchProcessor(
