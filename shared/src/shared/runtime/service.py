@@ -22,7 +22,7 @@ from shared.runtime.outbox import OutboxPublisher, OutboxRelay, new_owner
 from shared.runtime.processing import BatchProcessor
 from shared.runtime.timers import TimerLoop
 from shared.runtime.turns import Turns
-from shared.runtime.upkeep import Upkeep
+from shared.runtime.upkeep import Upkeep, until_served
 from shared.runtime.work import Consumer, Effects, Handlers, TimerHandlers, UnitOfWork
 from shared.secret_box import SecretBox
 from shared.settings import ServiceSettings
@@ -159,7 +159,7 @@ class Runtime(Generic[R]):
     async def open(self) -> None:
         """Connect to Postgres (waiting for it), make today's partitions, load the live documents."""
         await self.upkeep.open()
-        await self.relay.open()
+        await until_served(self.relay.open)
 
     async def close(self) -> None:
         """Close every connection."""

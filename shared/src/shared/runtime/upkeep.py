@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,8 +20,26 @@ from shared.schema_version import check_schema
 log = structlog.get_logger(module=__name__)
 
 REFRESH_SECONDS = 1.0
+OPEN_EVERY_SECONDS = 0.5
 INBOX_KEPT = timedelta(days=9)  # topics keep 7 days; the inbox must outlive them, or a rewind decides twice
 PARTITIONS_EVERY = timedelta(hours=1)
+
+
+async def until_served(step: Callable[[], Awaitable[object]]) -> None:
+    """Do *step*, which may be repeated, until the database serves it: a service must not end because it is away."""
+    attempt = 0
+    while True:
+        try:
+            await step()
+        except Exception as error:
+            if not is_dependency_failure(error):
+                raise
+            attempt += 1
+            if attempt % 10 == 1:
+                log.warning("database_away", error=type(error).__name__)
+            await asyncio.sleep(OPEN_EVERY_SECONDS)
+        else:
+            return
 
 
 class Upkeep:
@@ -45,19 +63,11 @@ class Upkeep:
         self._stopping = asyncio.Event()
 
     async def open(self) -> None:
-        """Connect, waiting for a database that is not there yet; then do everything once. Errors: `SchemaTooOld`."""
-        attempt = 0
-        while True:
-            try:
-                await self._database.open()
-                break
-            except Exception as error:
-                if not is_dependency_failure(error):
-                    raise
-                attempt += 1
-                if attempt % 10 == 1:
-                    log.warning("database_away", error=type(error).__name__)
-                await asyncio.sleep(0.5)
+        """Connect and do everything once, as often as the database is away or busy. Errors: `SchemaTooOld`."""
+        await until_served(self._database.open)
+        await until_served(self._begin)
+
+    async def _begin(self) -> None:
         async with self._database.connection() as sql:
             await check_schema(sql, self._database.schema)
         await self._keep_partitions()
