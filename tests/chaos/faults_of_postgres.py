@@ -14,24 +14,29 @@ import httpx
 from local_stack.failure import StackError
 
 from .faults import Fault
-from .illness import DEADLOCK, DISK_FULL, SCHEMAS, SERIALIZATION, ill_database
+from .illness import AWAY, DEADLOCK, DISK_FULL, SCHEMAS, SERIALIZATION, ill_database
 from .scene import Scene
 from .site import Site
 
 LAUNCHES = 40
-# Rows that services write in batches, the last ones first: services lock them the other way round.
+LOOKS = 40
+DETECTED = "deadlock detected"
+# What a hostile session locks first, and what when a service waits for that: services lock it the other way round.
 RECORDS = """
     WITH latest AS (SELECT record_id AS id FROM ingest.record ORDER BY record_id DESC LIMIT 60)
     SELECT FROM ingest.record WHERE record_id IN (SELECT id FROM latest)
-        AND record_id {} (SELECT id FROM latest ORDER BY id DESC OFFSET 5 LIMIT 1) ORDER BY record_id DESC FOR UPDATE
+        AND record_id {} (SELECT id FROM latest ORDER BY id DESC OFFSET 2 LIMIT 1) ORDER BY record_id DESC FOR UPDATE
 """
-LOADS = "SELECT FROM routing.rep_load WHERE rep_id {} 'deepak' ORDER BY rep_id DESC FOR UPDATE"
-CLOCKS = """
-    WITH latest AS (SELECT lead_id AS id FROM sla_monitor.clock ORDER BY lead_id DESC LIMIT 60)
-    SELECT FROM sla_monitor.clock WHERE lead_id IN (SELECT id FROM latest)
-        AND lead_id {} (SELECT id FROM latest ORDER BY id DESC OFFSET 5 LIMIT 1) ORDER BY lead_id DESC FOR UPDATE
+TRAPS = (
+    (
+        "SELECT FROM routing.rep_load ORDER BY rep_id DESC FOR UPDATE",
+        "SELECT FROM routing.pool_member ORDER BY pool_id DESC, rep_id DESC FOR UPDATE",
+    ),
+    (RECORDS.format(">"), RECORDS.format("<=")),
+)
+SOMEBODY_WAITS = """
+    SELECT count(*) FROM pg_locks WHERE NOT granted AND pg_blocking_pids(pid) @> ARRAY[pg_backend_pid()]
 """
-LOCKED = (RECORDS, LOADS, CLOCKS)
 SESSIONS = """
     SELECT pid FROM pg_stat_activity
     WHERE datname = current_database() AND application_name LIKE 'leadrail-%' AND random() < $1
@@ -121,31 +126,27 @@ class Deadlocks(OfPostgres):
         return cls(chance.randint(2, 4))
 
     async def inject(self, scene: Scene) -> None:
-        before = await self._detected(scene)
+        log = scene.site.postgres.children[-1].log
+        before = log.read_text("utf-8", "replace").count(DETECTED)
         for number in range(self.times):
-            with contextlib.suppress(
-                asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError
-            ):
-                await self._be_hostile(scene.site.database_url, LOCKED[number % len(LOCKED)])
-        await asyncio.sleep(1)  # its statistics come late
+            with contextlib.suppress(asyncpg.PostgresError, *AWAY):
+                await self._be_hostile(scene.site.database_url, *TRAPS[number % len(TRAPS)])
         scene.count("hostile transactions", self.times)
-        scene.count("deadlocks that PostgreSQL detected", max(0, await self._detected(scene) - before))
+        scene.count("deadlocks that PostgreSQL detected", log.read_text("utf-8", "replace").count(DETECTED) - before)
 
-    async def _be_hostile(self, database_url: str, query: str) -> None:
+    async def _be_hostile(self, database_url: str, first: str, then: str) -> None:
         # It looks for deadlocks late: the service looks first, and is the victim.
         hostile = await asyncpg.connect(database_url, server_settings={"deadlock_timeout": "5s"}, command_timeout=8)
         try:
             async with hostile.transaction():
-                await hostile.execute(query.format(">"))
-                await asyncio.sleep(0.3)
-                await hostile.execute(query.format("<="))
+                await hostile.execute(first)
+                for _ in range(LOOKS):
+                    if await hostile.fetchval(SOMEBODY_WAITS):
+                        break
+                    await asyncio.sleep(0.05)
+                await hostile.execute(then)
         finally:
             hostile.terminate()
-
-    async def _detected(self, scene: Scene) -> int:
-        [row] = await scene.sql("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
-        found: Any = row
-        return int(found["deadlocks"])
 
 
 @dataclass(frozen=True)

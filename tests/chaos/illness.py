@@ -46,7 +46,7 @@ _TABLES = """
 _TRIGGER = """
     CREATE TRIGGER chaos BEFORE INSERT OR UPDATE OR DELETE ON {} FOR EACH STATEMENT EXECUTE FUNCTION chaos.disturb()
 """
-_AWAY = (OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError, asyncpg.InterfaceError,
+AWAY = (OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError, asyncpg.InterfaceError,
          asyncpg.InternalClientError, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError,
          asyncpg.TooManyConnectionsError, TimeoutError)  # fmt: skip
 _numbers = count(1)
@@ -90,9 +90,9 @@ async def ask(database_url: str, query: str, *args: Any) -> list[Any]:
             try:
                 return list(await connection.fetch(query, *args))
             finally:
-                with contextlib.suppress(*_AWAY):
+                with contextlib.suppress(*AWAY):
                     await connection.close(timeout=5)
-        except _AWAY:
+        except AWAY:
             if loop.time() > deadline:
                 raise
         await asyncio.sleep(RETRY_SECONDS)
