@@ -121,7 +121,7 @@ TABLE, RULES = parse_rules(SHIPPED_RULES), read_rules(SHIPPED_RULES)
 
 
 @pytest.mark.parametrize("name", MODELS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(lead=leads, known=facts, done=activities, was_mql=st.booleans())
 def test_scores_are_the_same(name: str, lead: Lead, known: Facts, done: list[Activity], was_mql: bool) -> None:
     model, document = MODELS[name]
@@ -162,7 +162,7 @@ statements = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(lead=leads, known=facts, rows=statements, closed=st.frozensets(st.sampled_from(CHANNELS), max_size=1))
 def test_consent_decisions_are_the_same(
     lead: Lead, known: Facts, rows: list[LedgerRow], closed: frozenset[str]
