@@ -160,7 +160,7 @@ class Drill:
     async def _database_now(self) -> datetime:
         connection = await asyncpg.connect(self._on.database_url)
         try:
-            now: datetime = await connection.fetchval("SELECT clock_timestamp()")
+            now: datetime = await connection.fetchval("SELECT now()")
         finally:
             await connection.close()
         return now
