@@ -4,6 +4,7 @@ import json
 from collections import Counter
 
 import pytest
+import typer
 from tests.e2e.evidence import execute
 
 from .faults_of_processes import Kill
@@ -30,7 +31,7 @@ def test_seeds_of_this_module_hold_every_kind_and_forty_faults() -> None:
 @pytest.mark.parametrize("seed", SEEDS)
 async def test_faults_of_all_kinds_at_once_break_no_promise(site: Site, seed: str) -> None:
     report = await run_plan(site, PLANS[seed], per_second=PER_SECOND, at_once=AT_ONCE)
-    print(json.dumps({"seed": seed, **report.as_json()}))  # noqa: T201 - shown when it fails, and by -rP
+    typer.echo(json.dumps({"seed": seed, **report.as_json()}))  # shown when it fails, and by -rP
     again = f"make chaos SEED={seed} KILLS={FAULTS}"
     assert report.found == [], f"{again} runs the same plan, and finds the shortest part of it that fails"
     assert report.kinds == Counter(step.fault.kind for step in PLANS[seed])
