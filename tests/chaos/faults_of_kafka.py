@@ -9,7 +9,7 @@ from typing import ClassVar, Self
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
-from tests.e2e.evidence import TOPICS, read_topics
+from tests.e2e.evidence import TOPICS, Seen, read_topics
 from tests.e2e.rewinding import GROUPS, PARTITIONS, publish_again
 
 from .faults import Fault
@@ -17,7 +17,7 @@ from .faults_of_processes import DRAIN_SECONDS, NAMES
 from .scene import Scene
 
 GROUPS_OF = {name: [group for group in GROUPS if group.split("-")[0] == name.split("-")[0]] for name in NAMES}
-COMMITS = 30
+TRIES = 30
 
 
 @dataclass(frozen=True)
@@ -94,10 +94,22 @@ class Twins(Fault):
 
     async def inject(self, scene: Scene) -> None:
         async with scene.hold("broker"):
-            events = await read_topics(scene.site.installation, [self.topic])
+            events = await _read(scene, self.topic)
             Random(self.seed).shuffle(events)  # noqa: S311 - an order, no secret
             await publish_again(scene.site.installation, events[: self.most])
             scene.count("records published again in another order", len(events[: self.most]))
+
+
+async def _read(scene: Scene, topic: str) -> list[Seen]:
+    """Return the records of *topic*; a broker that has just started does not know its partitions yet."""
+    for tries_left in reversed(range(TRIES)):
+        try:
+            return await read_topics(scene.site.installation, [topic])
+        except (KafkaError, AssertionError):
+            if not tries_left:
+                raise
+            await asyncio.sleep(0.3)
+    raise AssertionError("the last try returns or raises")
 
 
 @dataclass(frozen=True)
@@ -140,7 +152,7 @@ async def _start_over(scene: Scene, group: str) -> bool:
     await consumer.start()
     try:
         consumer.assign(partitions)
-        for _ in range(COMMITS):
+        for _ in range(TRIES):
             try:
                 await consumer.commit({partition: OffsetAndMetadata(0, "") for partition in partitions})
             except KafkaError:
