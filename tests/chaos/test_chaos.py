@@ -14,7 +14,7 @@ from .site import Site
 
 pytestmark = pytest.mark.timeout(400)  # servers and services start first, on whatever else runs here
 
-SEEDS = ("2026-a", "2026-w", "2026-x")
+SEEDS = ("2026-bj", "2026-cq", "2026-gr")
 FAULTS = 14
 PER_SECOND = 20.0
 AT_ONCE = 9
