@@ -36,7 +36,7 @@ def _routes(routes: Sequence[BaseRoute]) -> Iterator[Route]:
 
 
 def _calls(route: Route) -> list[str]:
-    return [f"{method} {route.path}" for method in sorted((route.methods or {"ANY"}) - {"HEAD", "OPTIONS"})]
+    return [f"{method} {route.path_format}" for method in sorted((route.methods or {"ANY"}) - {"HEAD", "OPTIONS"})]
 
 
 def _scopes(route: Route) -> list[str]:
