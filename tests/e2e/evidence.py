@@ -55,7 +55,7 @@ KEPT = {
 SCHEMAS = ("ingest", "scoring", "consent", "routing", "sla_monitor")
 
 
-async def until(what: str, missing: Callable[[], Awaitable[Sequence[str]]], seconds: float = 45.0) -> None:
+async def until(what: str, missing: Callable[[], Awaitable[Sequence[str]]], seconds: float = 90.0) -> None:
     """Return once nothing is *missing*; fail with what still is after *seconds*."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds

@@ -113,7 +113,8 @@ class DeliveryWorker:
             await asyncio.sleep(seconds)
             return
         try:
-            await asyncio.wait_for(self._wake.wait(), seconds)
+            async with asyncio.timeout(seconds):  # wait_for loses a cancellation that comes together with the wake
+                await self._wake.wait()
         except TimeoutError:
             self._next_due = None
 
