@@ -13,7 +13,7 @@ from tests.e2e.evidence import TOPICS, Seen, read_topics
 from tests.e2e.rewinding import GROUPS, PARTITIONS, publish_again
 
 from .faults import Fault
-from .faults_of_processes import DRAIN_SECONDS, NAMES
+from .faults_of_processes import NAMES, OfService, drain, kill
 from .scene import Scene
 
 GROUPS_OF = {name: [group for group in GROUPS if group.split("-")[0] == name.split("-")[0]] for name in NAMES}
@@ -33,9 +33,7 @@ class KillBroker(Fault):
 
     async def inject(self, scene: Scene) -> None:
         async with scene.hold("broker"):
-            server = scene.site.kafka.children[-1]
-            server.send(signal.SIGKILL)
-            await asyncio.to_thread(server.end_within, 10)
+            await kill(scene.site.kafka.children[-1])
             scene.count("kill -9 of the broker")
             await asyncio.sleep(self.down_seconds)
             scene.site.kafka.launch()
@@ -113,25 +111,18 @@ async def _read(scene: Scene, topic: str) -> list[Seen]:
 
 
 @dataclass(frozen=True)
-class Rewind(Fault):
+class Rewind(OfService):
     """The groups of a service start again at the first record of their topics."""
 
     kind: ClassVar[str] = "rewind"
-    service: str
 
     @classmethod
     def draw(cls, chance: Random) -> Self:
         return cls(chance.choice(NAMES))
 
-    @property
-    def shuts_door(self) -> bool:
-        return self.service == "ingest"
-
     async def inject(self, scene: Scene) -> None:
         async with scene.hold("broker", self.service):
-            child = scene.site.child(self.service)
-            child.send(signal.SIGTERM)
-            await asyncio.to_thread(child.end_within, DRAIN_SECONDS)
+            await drain(scene, self.service)
             try:
                 for group in GROUPS_OF[self.service]:
                     is_done = await _start_over(scene, group)

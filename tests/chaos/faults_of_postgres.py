@@ -14,6 +14,7 @@ import httpx
 from local_stack.failure import StackError
 
 from .faults import Fault
+from .faults_of_processes import kill
 from .illness import AWAY, DEADLOCK, DISK_FULL, SCHEMAS, SERIALIZATION, ill_database
 from .scene import Scene
 from .site import Site
@@ -65,9 +66,7 @@ class KillPostgres(OfPostgres):
 
     async def inject(self, scene: Scene) -> None:
         async with scene.hold("postgres"):
-            server = scene.site.postgres.children[-1]
-            server.send(signal.SIGKILL)
-            await asyncio.to_thread(server.end_within, 10)
+            await kill(scene.site.postgres.children[-1])
             scene.count("kill -9 of PostgreSQL")
             await asyncio.sleep(self.down_seconds)
             await relaunch(scene.site)

@@ -39,21 +39,27 @@ ANY_SHIFT = (-600, 600)
 
 
 @dataclass(frozen=True)
-class Kill(Fault):
+class OfService(Fault):
+    """Strikes one service; where that is ingest, nobody may be behind the door."""
+
+    service: str
+
+    @property
+    def shuts_door(self) -> bool:
+        return self.service == "ingest"
+
+
+@dataclass(frozen=True)
+class Kill(OfService):
     """``kill -9``, at any instant."""
 
     kind: ClassVar[str] = "kill"
     weight: ClassVar[int] = 6
-    service: str
     down_seconds: float
 
     @classmethod
     def draw(cls, chance: Random) -> Self:
         return cls(chance.choice(NAMES), chance.choice((0.0, 0.0, 0.0, round(chance.uniform(0.5, 3), 2))))
-
-    @property
-    def shuts_door(self) -> bool:
-        return self.service == "ingest"
 
     async def inject(self, scene: Scene) -> None:
         async with scene.hold(self.service):
@@ -64,12 +70,11 @@ class Kill(Fault):
 
 
 @dataclass(frozen=True)
-class KillAtPoint(Fault):
+class KillAtPoint(OfService):
     """The service dies at a named point, at its nth pass."""
 
     kind: ClassVar[str] = "kill_at"
     weight: ClassVar[int] = 6
-    service: str
     point: str
     nth: int
 
@@ -78,10 +83,6 @@ class KillAtPoint(Fault):
         service = chance.choice(NAMES)
         point = chance.choice((*POINTS_OF[service], "shutdown"))
         return cls(service, point, draw_pass(point, chance))
-
-    @property
-    def shuts_door(self) -> bool:
-        return self.service == "ingest"
 
     async def inject(self, scene: Scene) -> None:
         async with scene.hold(self.service):
@@ -96,22 +97,17 @@ class KillAtPoint(Fault):
 
 
 @dataclass(frozen=True)
-class Freeze(Fault):
+class Freeze(OfService):
     """SIGSTOP for longer than the session timeout, at any instant; another process takes over; then SIGCONT."""
 
     kind: ClassVar[str] = "freeze"
     weight: ClassVar[int] = 2
-    service: str
     seconds: float
     with_replica: bool
 
     @classmethod
     def draw(cls, chance: Random) -> Self:
         return cls(chance.choice(NAMES), round(SESSION_SECONDS + chance.uniform(0.8, 2.5), 2), chance.random() < 0.7)
-
-    @property
-    def shuts_door(self) -> bool:
-        return self.service == "ingest"
 
     async def inject(self, scene: Scene) -> None:
         async with scene.hold(self.service):
@@ -123,12 +119,11 @@ class Freeze(Fault):
 
 
 @dataclass(frozen=True)
-class FreezeAtPoint(Fault):
+class FreezeAtPoint(OfService):
     """The service stops itself at a named point; another takes over; the zombie wakes up and goes on from there."""
 
     kind: ClassVar[str] = "freeze_at"
     weight: ClassVar[int] = 2
-    service: str
     point: str
     nth: int
     seconds: float
@@ -140,10 +135,6 @@ class FreezeAtPoint(Fault):
         point = chance.choice(POINTS_OF[service])
         seconds = round(SESSION_SECONDS + chance.uniform(0.8, 2.5), 2)
         return cls(service, point, draw_pass(point, chance), seconds, round(chance.uniform(0, 2), 2))
-
-    @property
-    def shuts_door(self) -> bool:
-        return self.service == "ingest"
 
     async def inject(self, scene: Scene) -> None:
         async with scene.hold(self.service):
@@ -164,22 +155,17 @@ class FreezeAtPoint(Fault):
 
 
 @dataclass(frozen=True)
-class Scale(Fault):
+class Scale(OfService):
     """One replica, three, one again, under load."""
 
     kind: ClassVar[str] = "scale"
     weight: ClassVar[int] = 1
-    service: str
     seconds: float
     end: str
 
     @classmethod
     def draw(cls, chance: Random) -> Self:
         return cls(chance.choice(NAMES), round(chance.uniform(3, 6), 2), chance.choice(("SIGTERM", "SIGKILL")))
-
-    @property
-    def shuts_door(self) -> bool:
-        return self.service == "ingest"
 
     async def inject(self, scene: Scene) -> None:
         async with scene.hold(self.service):
@@ -194,12 +180,11 @@ class Scale(Fault):
 
 
 @dataclass(frozen=True)
-class ClockJump(Fault):
+class ClockJump(OfService):
     """The clock of a service jumps and stays off for some seconds."""
 
     kind: ClassVar[str] = "clock_jump"
     weight: ClassVar[int] = 1
-    service: str
     shift_seconds: int
     nth: int
     seconds: float
@@ -210,10 +195,6 @@ class ClockJump(Fault):
         least, most = SHIFTS.get(service, ANY_SHIFT)
         shift = chance.choice((chance.randint(least, -1), chance.randint(1, most)))
         return cls(service, shift, chance.randint(5, 80), round(chance.uniform(3, 6), 2))
-
-    @property
-    def shuts_door(self) -> bool:
-        return self.service == "ingest"
 
     async def inject(self, scene: Scene) -> None:
         async with scene.hold(self.service):
@@ -257,11 +238,15 @@ async def arm(scene: Scene, service: str, failpoints: str) -> None:
 
     In good order: the partitions of a killed member stay with it for its session's six seconds.
     """
+    await drain(scene, service)
+    scene.site.start(service, failpoints)
+    await until_answers(scene, service, scene.site.child(service))
+
+
+async def drain(scene: Scene, service: str) -> None:
     child = scene.site.child(service)
     child.send(signal.SIGTERM)
     await asyncio.to_thread(child.end_within, DRAIN_SECONDS)
-    scene.site.start(service, failpoints)
-    await until_answers(scene, service, scene.site.child(service))
 
 
 async def restart(scene: Scene, service: str) -> None:
