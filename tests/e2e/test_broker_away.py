@@ -129,6 +129,8 @@ async def test_what_a_killed_process_took_without_a_broker_another_publishes_in_
             published[event.key].append(event.body["origin"]["record_id"])
     assert published == accepted, "each record is one event, in the order in which its lead's records were taken"
     assert first_seen.keys() == {row["id"] for row in waiting}
+    evidence = await settle(installation, lambda seen: find_unfinished(traffic.promises, seen))
+    assert find_faults(traffic.promises, evidence) == []
     assert await rows(installation, PARKED) == []
 
 

@@ -91,6 +91,9 @@ def make_consumer(settings: ServiceSettings, group: str, *, rest: timedelta = ti
         isolation_level="read_uncommitted",
         session_timeout_ms=6_000,  # a killed process gives its partitions up in 6 s; the broker allows no less
         heartbeat_interval_ms=1_500,
+        # A leader that shares out partitions while the broker is still starting sees topics missing, and gives nobody
+        # theirs. It corrects that when it looks again: after five minutes, if it were for aiokafka.
+        metadata_max_age_ms=10_000,
         max_poll_interval_ms=600_000,  # a dependency may be away for minutes while we hold a batch
         **(seldom if rest else {"fetch_max_wait_ms": 500}),
         max_partition_fetch_bytes=2 * 1024 * 1024,

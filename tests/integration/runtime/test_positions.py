@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.records_to_delete import RecordsToDelete
+from aiokafka.errors import KafkaTimeoutError
 from pydantic import SecretStr
 
 from shared.clock import SystemClock
@@ -263,3 +264,33 @@ async def test_process_that_wakes_up_late_does_not_undo_what_was_accepted(own_to
         await groups_of(toy).accept(TOPIC, why="test")
         await zombie.loops["toy"]._starts.keep({TopicPartition(toy.settings.kafka_topic_prefix + TOPIC, 0): 5})
     assert await kept(toy) == 0
+
+
+async def test_commit_that_failed_is_made_up_for_although_no_record_comes(
+    own_topics: Toy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    toy = own_topics
+    refused: list[object] = []
+    commit = AIOKafkaConsumer.commit
+
+    async def refuse_once(kafka: AIOKafkaConsumer, offsets: object) -> None:
+        if not refused:
+            refused.append(offsets)
+            raise KafkaTimeoutError
+        await commit(kafka, offsets)
+
+    monkeypatch.setattr(AIOKafkaConsumer, "commit", refuse_once)
+    await publish_named(toy, "last", 3)
+    async with toy.runtime() as runtime, consuming(runtime):
+        await until_seen(toy, 3)
+        await until(lambda: _is_committed(toy, 3))
+        assert await kept(toy) == 3
+    assert len(refused) == 1
+
+
+async def _is_committed(toy: Toy, offset: int) -> bool:
+    prefix = toy.settings.kafka_topic_prefix
+    async with admin_of(toy) as admin:
+        committed = await admin.list_consumer_group_offsets(prefix + "toy")
+    at = committed.get(TopicPartition(prefix + TOPIC, 0))
+    return at is not None and at.offset == offset

@@ -1,11 +1,11 @@
 """Counts the running clocks for the metrics."""
 
 import asyncio
-import contextlib
 
 import structlog
 
 from shared.runtime import Runtime
+from shared.waiting import until_set
 from sla_monitor import metrics
 from sla_monitor.repository import SlaRepository
 
@@ -27,8 +27,7 @@ class ClockCensus:
                 await self.run_once()
             except Exception as error:  # noqa: BLE001 - a metric is not worth a crash; the next count may succeed
                 log.warning("census_failed", error=type(error).__name__)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), self._every_seconds)
+            await until_set(self._stopping, self._every_seconds)
 
     async def drain(self) -> None:
         """Let `run` return."""

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
+from aiokafka.errors import CommitFailedError, KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from aiokafka.structs import OffsetAndMetadata
 
 from shared import failpoints
@@ -23,6 +23,7 @@ from shared.runtime.processing import BatchProcessor, Outcome
 from shared.runtime.starting_points import StartingPoints, TopicsChanged
 from shared.runtime.work import Consumer
 from shared.settings import ServiceSettings
+from shared.waiting import until_set
 
 R = TypeVar("R")
 log = structlog.get_logger(module=__name__)
@@ -104,8 +105,7 @@ class ConsumerLoop(Generic[R]):
 
     async def wait(self, delay: timedelta) -> None:
         """Sleep for *delay*, or until the drain begins."""
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._stopping.wait(), delay.total_seconds())
+        await until_set(self._stopping, delay.total_seconds())
 
     async def _consume(self) -> None:
         self._kafka = kafka = make_consumer(self._settings, self._spec.name, rest=self._spec.rest)
@@ -295,8 +295,10 @@ class ConsumerLoop(Generic[R]):
         except Exception as error:
             if not (isinstance(error, KafkaError) or is_dependency_failure(error)):
                 raise
-            # A lost commit costs a redelivery and nothing else.
             log.info("offset_commit_failed", consumer=self._spec.name, error=type(error).__name__)
+            if not isinstance(error, CommitFailedError):  # with it, the partitions are no longer ours
+                # Tried again even if no record comes: a group that is done and looks behind looks like a stuck one.
+                self._positions = positions | self._positions
 
     async def _until_created(self, kafka: AIOKafkaConsumer, topics: Sequence[str]) -> None:
         """Wait for the topics: a group that joins without them would notice them minutes later."""
@@ -321,7 +323,7 @@ class ConsumerLoop(Generic[R]):
             self._resume()
 
     def _say_away(self, error: Exception) -> None:
-        if self._paused_for is None:
+        if self._paused_for != "kafka_away":
             log.warning("consumer_paused", consumer=self._spec.name, reason="kafka_away", detail=str(error)[:200])
         self._pause("kafka_away")
 
@@ -357,13 +359,14 @@ class ConsumerLoop(Generic[R]):
             await self._commit_offsets()
 
     def after_assign(self) -> None:
-        """Forget where the partitions were begun and which leads are parked: others have owned them meanwhile.
+        """Forget how far the partitions are handled and which leads are parked: others have owned them meanwhile.
 
         Asks nothing here. While this runs no heartbeat is sent, and records arrive already.
         """
         self._is_parked_known = False
         self._is_placed = False
         self._next.clear()
+        self._positions.clear()
 
     async def _learn_parked(self) -> None:
         """Know the parked leads before the first event of the new partitions is handled."""

@@ -1,7 +1,6 @@
 """The outbox: events that no Kafka record caused, published by their writer; leftovers of the dead by a leader."""
 
 import asyncio
-import contextlib
 import random
 import time
 from collections import deque
@@ -21,6 +20,7 @@ from shared.kafka import EventPublisher, Outgoing, PublishFailed
 from shared.runtime import metrics
 from shared.runtime.failures import is_dependency_failure
 from shared.runtime.work import MAX_EVENT_BYTES
+from shared.waiting import until_set
 
 log = structlog.get_logger(module=__name__)
 
@@ -106,8 +106,7 @@ class OutboxPublisher:
         """Publish until `drain`, then what is left for as long as the broker takes it."""
         while not self._stopping or self._queue:
             if not self._queue and not self._is_overflowed:
-                with contextlib.suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), 1.0)
+                await until_set(self._wake, 1.0)
                 self._wake.clear()
                 self._sweep_now_and_then()
             if not await self._step(FORGET_EVERY_SECONDS) and self._stopping:
@@ -245,8 +244,7 @@ class OutboxRelay:
             except Exception as error:
                 if not (is_dependency_failure(error) or isinstance(error, PublishFailed)):
                     raise
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), max(RELAY_EVERY_SECONDS, 10 * self._search_seconds))
+            await until_set(self._stopping, max(RELAY_EVERY_SECONDS, 10 * self._search_seconds))
 
     async def drain(self) -> None:
         """Let `run` return."""

@@ -1,7 +1,6 @@
 """Timers: rows with an instant. Claim, effect and removal are one transaction, so the effect happens once."""
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
@@ -18,6 +17,7 @@ from shared.runtime import metrics
 from shared.runtime.effects import save_effects
 from shared.runtime.failures import is_dependency_failure
 from shared.runtime.work import DueTimer, Effects, TimerHandlers, UnitOfWork
+from shared.waiting import until_set
 
 R = TypeVar("R")
 log = structlog.get_logger(module=__name__)
@@ -155,7 +155,6 @@ class TimerLoop(Generic[R]):
         seconds = LONGEST_SLEEP_SECONDS
         if until is not None:
             seconds = min(seconds, max(0.0, (until - self._clock.now()).total_seconds()))
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), seconds)
+        await until_set(self._wake, seconds)
         self._wake.clear()
         self._next_due = None  # until the next sleep every new timer wakes: it may be earlier than what is found now

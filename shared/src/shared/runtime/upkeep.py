@@ -1,7 +1,6 @@
 """What must be looked after while a service runs: live documents, the parking lot, day partitions."""
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,6 +15,7 @@ from shared.runtime.failures import is_dependency_failure
 from shared.runtime.inbox import TABLE as INBOX
 from shared.runtime.partitions import days_around, drop_days_before, ensure_days
 from shared.schema_version import check_schema
+from shared.waiting import until_set
 
 log = structlog.get_logger(module=__name__)
 
@@ -77,8 +77,7 @@ class Upkeep:
     async def run(self) -> None:
         """Repeat until `drain`."""
         while not self._stopping.is_set():
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), REFRESH_SECONDS)
+            await until_set(self._stopping, REFRESH_SECONDS)
             try:
                 await self.run_once()
             except Exception as error:

@@ -25,6 +25,7 @@ from shared import failpoints
 from shared.logs import stack_of
 from shared.runtime import Runtime
 from shared.runtime.failures import is_dependency_failure
+from shared.waiting import until_set
 
 log = structlog.get_logger(module=__name__)
 
@@ -112,10 +113,7 @@ class DeliveryWorker:
         if claimed > 1:
             await asyncio.sleep(seconds)
             return
-        try:
-            async with asyncio.timeout(seconds):  # wait_for loses a cancellation that comes together with the wake
-                await self._wake.wait()
-        except TimeoutError:
+        if not await until_set(self._wake, seconds):
             self._next_due = None
 
     async def _claim(self) -> int:
