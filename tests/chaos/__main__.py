@@ -69,6 +69,10 @@ def main(
     """Inject faults under load and judge from databases, topics and the CRM's file. Exit code 1: a promise broke."""
     if unknown := set(only or ()) - set(KINDS):
         raise typer.BadParameter(f"there is no kind {', '.join(sorted(unknown))}", param_hint="--only")
+    if keep and keep.exists() and any(keep.iterdir()):
+        raise typer.BadParameter(
+            f"{keep} is not empty: another run's data would be taken for this one's", param_hint="--keep"
+        )
     total, began = Report(), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="leadrail-chaos-") as name, own_servers(Path(name) / "servers") as servers:
         rounds = Rounds(keep or Path(name), servers, leads_per_second, at_once)

@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 from dataclasses import dataclass
+from itertools import count
 from random import Random
 from typing import Any, ClassVar, Self
 
@@ -20,21 +21,9 @@ from .scene import Scene
 from .site import Site
 
 LAUNCHES = 40
+_traps = count(0x0DEAD)  # advisory locks of a class of their own each: those of an earlier trap may still be held
 LOOKS = 40
 DETECTED = "deadlock detected"
-# What a hostile session locks first, and what when a service waits for that: services lock it the other way round.
-RECORDS = """
-    WITH latest AS (SELECT record_id AS id FROM ingest.record ORDER BY record_id DESC LIMIT 60)
-    SELECT FROM ingest.record WHERE record_id IN (SELECT id FROM latest)
-        AND record_id {} (SELECT id FROM latest ORDER BY id DESC OFFSET 2 LIMIT 1) ORDER BY record_id DESC FOR UPDATE
-"""
-TRAPS = (
-    (
-        "SELECT FROM routing.rep_load ORDER BY rep_id DESC FOR UPDATE",
-        "SELECT FROM routing.pool_member ORDER BY pool_id DESC, rep_id DESC FOR UPDATE",
-    ),
-    (RECORDS.format(">"), RECORDS.format("<=")),
-)
 SOMEBODY_WAITS = """
     SELECT count(*) FROM pg_locks WHERE NOT granted AND pg_blocking_pids(pid) @> ARRAY[pg_backend_pid()]
 """
@@ -115,35 +104,36 @@ class SqlErrors(OfPostgres):
 
 @dataclass(frozen=True)
 class Deadlocks(OfPostgres):
-    """A hostile session locks rows in the reverse order; PostgreSQL makes a service the victim."""
+    """A hostile session takes locks in the reverse order; PostgreSQL makes a writing service the victim."""
 
     kind: ClassVar[str] = "deadlocks"
-    times: int
+    schemas: tuple[str, ...]
 
     @classmethod
     def draw(cls, chance: Random) -> Self:
-        return cls(chance.randint(2, 4))
+        return cls(tuple(chance.choice(SCHEMAS) for _ in range(chance.randint(2, 4))))
 
     async def inject(self, scene: Scene) -> None:
         log = scene.site.postgres.children[-1].log
         before = log.read_text("utf-8", "replace").count(DETECTED)
-        for number in range(self.times):
+        for schema in self.schemas:
             with contextlib.suppress(asyncpg.PostgresError, *AWAY):
-                await self._be_hostile(scene.site.database_url, *TRAPS[number % len(TRAPS)])
-        scene.count("hostile transactions", self.times)
+                await self._be_hostile(scene.site.database_url, schema)
+        scene.count("hostile transactions", len(self.schemas))
         scene.count("deadlocks that PostgreSQL detected", log.read_text("utf-8", "replace").count(DETECTED) - before)
 
-    async def _be_hostile(self, database_url: str, first: str, then: str) -> None:
+    async def _be_hostile(self, database_url: str, schema: str) -> None:
         # It looks for deadlocks late: the service looks first, and is the victim.
         hostile = await asyncpg.connect(database_url, server_settings={"deadlock_timeout": "5s"}, command_timeout=8)
+        trap = next(_traps)
         try:
-            async with hostile.transaction():
-                await hostile.execute(first)
+            async with hostile.transaction(), ill_database(database_url, (schema,), 1.0, trap=trap):
+                await hostile.execute("SELECT pg_advisory_xact_lock($1, 2)", trap)
                 for _ in range(LOOKS):
                     if await hostile.fetchval(SOMEBODY_WAITS):
                         break
                     await asyncio.sleep(0.05)
-                await hostile.execute(then)
+                await hostile.execute("SELECT pg_advisory_xact_lock($1, 1)", trap)
         finally:
             hostile.terminate()
 

@@ -23,7 +23,7 @@ _PLANT = """
     CREATE SCHEMA chaos;
     CREATE TABLE chaos.illness (
         illness_id bigint PRIMARY KEY, schemas text[] NOT NULL, probability float8 NOT NULL,
-        sqlstate text, seconds float8 NOT NULL
+        sqlstate text, seconds float8 NOT NULL, trap int
     );
     CREATE FUNCTION chaos.disturb() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
     DECLARE
@@ -31,6 +31,9 @@ _PLANT = """
     BEGIN
         FOR ill IN SELECT * FROM chaos.illness WHERE TG_TABLE_SCHEMA = ANY(schemas) AND random() < probability LOOP
             PERFORM pg_sleep(ill.seconds);
+            IF ill.trap IS NOT NULL THEN
+                PERFORM pg_advisory_xact_lock(ill.trap, 1), pg_advisory_xact_lock(ill.trap, 2);
+            END IF;
             IF ill.sqlstate IS NOT NULL THEN
                 RAISE EXCEPTION USING ERRCODE = ill.sqlstate, MESSAGE = 'planted';
             END IF;
@@ -65,14 +68,23 @@ async def plant_triggers(database_url: str) -> None:
 
 @asynccontextmanager
 async def ill_database(
-    database_url: str, schemas: tuple[str, ...], probability: float, sqlstate: str | None = None, seconds: float = 0.0
+    database_url: str,
+    schemas: tuple[str, ...],
+    probability: float,
+    sqlstate: str | None = None,
+    seconds: float = 0.0,
+    trap: int | None = None,
 ) -> AsyncIterator[None]:
-    """Let each write to *schemas* wait for *seconds*, and fail if there is a *sqlstate*, with *probability*."""
+    """Let each write to *schemas* wait for *seconds*, and fail if there is a *sqlstate*, with *probability*.
+
+    With a *trap*, each takes the advisory locks (trap, 1) and (trap, 2) first, in this order: who holds the second and
+    asks for the first makes a deadlock.
+    """
     number = next(_numbers)
     await ask(
         database_url,
-        "INSERT INTO chaos.illness VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
-        number, list(schemas), probability, sqlstate, seconds,
+        "INSERT INTO chaos.illness VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
+        number, list(schemas), probability, sqlstate, seconds, trap,
     )  # fmt: skip
     try:
         yield
