@@ -16,6 +16,7 @@ from shared.consumers_cli import consumers
 from shared.contracts import TOPICS
 from shared.db import ConnectionSql, plain_url
 from shared.migrations import migrate
+from shared.model_cli import model
 from shared.parking_cli import parked
 from shared.provision import SERVICES, create_topics, provision_database, role_url
 from shared.settings import ServiceSettings
@@ -29,6 +30,7 @@ app.add_typer(topics, name="topics")
 app.add_typer(keys, name="keys")
 app.add_typer(consumers, name="consumers")
 app.add_typer(parked, name="parked")
+app.add_typer(model, name="model")
 
 DatabaseUrl = Annotated[
     str, typer.Option("--database-url", envvar="DATABASE_URL", help="URL of a role that may create roles and schemas.")
