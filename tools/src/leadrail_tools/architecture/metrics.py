@@ -9,7 +9,7 @@ from leadrail_tools.architecture.module import Finding, Module
 KINDS = frozenset({"Counter", "Gauge", "Histogram", "Summary", "Info", "Enum"})
 LABELS = frozenset({
     "action", "channel", "code", "consumer", "decision", "dependency", "direction", "document", "event_type",
-    "grade", "jurisdiction", "kind", "method", "nature", "outcome", "partition", "policy", "pool", "reason",
+    "grade", "input", "jurisdiction", "kind", "method", "nature", "outcome", "partition", "policy", "pool", "reason",
     "route", "service", "source_kind", "stage", "state", "status", "team", "topic", "trigger", "version", "via",
 })  # fmt: skip
 """Each of these takes a bounded set of values that comes from code or from a versioned document."""

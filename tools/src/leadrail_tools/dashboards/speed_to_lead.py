@@ -11,6 +11,7 @@ from leadrail_tools.dashboards.panels import Line, lines, number, per_second, qu
 
 SPEED = "leadrail_speed_to_lead_seconds"
 IMBALANCE = "sum(abs(leadrail_ledger_imbalance))"
+_ECE = "leadrail_scoring_ece"
 REQUESTS = "sum by (job, status) (rate(leadrail_http_requests_total[$__rate_interval]))"
 
 
@@ -27,6 +28,9 @@ def speed_to_lead_dashboard() -> str:
     board = board.with_row(Row("Outcomes"))
     for panel in _outcomes():
         board = board.with_panel(panel)
+    board = board.with_row(Row("Scoring health"))
+    for health in (*_health_numbers(), *_health()):
+        board = board.with_panel(health)
     data = json.loads(JSONEncoder(sort_keys=True).encode(board.build()))
     return json.dumps(_numbered(data), indent=2, sort_keys=True) + "\n"
 
@@ -87,4 +91,28 @@ def _outcomes() -> list[timeseries.Panel]:
         lines("CRM callbacks", "Attempts by outcome.", "cps", attempts),
         lines("SLA clocks", "Running deadlines by state.", "short", clocks),
         lines("Scores", "By grade.", "cps", scores),
+    ]
+
+
+def _health_numbers() -> list[stat.Panel]:
+    """Of the live version's latest backtest; no data until there is one."""
+    age = "min(leadrail_scoring_backtest_age_seconds)"
+    drift = "max(leadrail_scoring_psi)"
+    return [
+        number("Calibration error", "Mean distance of chance and rate", "percentunit", f"max({_ECE})", red_from=0.1),
+        number("Strongest drift", "PSI; from 0.25 on other leads come", "short", drift, red_from=0.25),
+        number("Last backtest", "Weekly by default", "s", age, red_from=15 * 86_400),
+    ]
+
+
+def _health() -> list[timeseries.Panel]:
+    ranking = Line("max(leadrail_scoring_auc)", "AUC (0.5 = chance)")
+    errors = Line("max(leadrail_scoring_brier)", "Brier"), Line(f"max({_ECE})", "calibration error")
+    drift = Line("max by (input) (leadrail_scoring_psi)", "{{input}}")
+    reported = Line("sum by (kind) (increase(leadrail_scoring_outcomes_total[1d]))", "{{kind}}")
+    return [
+        lines("How well scores rank", "Chance that a lead that converts has the higher score.", "short", ranking),
+        lines("How far off scores are", "Of the live version's latest backtest; lower is better.", "short", *errors),
+        lines("Drift by input", "PSI between the halves of the backtest's period.", "short", drift),
+        lines("Outcomes a day", "What the CRM reports; none means that nothing can be tested.", "short", reported),
     ]
