@@ -1,0 +1,63 @@
+"""What a training and a ranking are asked."""
+
+from datetime import timedelta
+from typing import Final
+
+from pydantic import Field, model_validator
+
+from scoring.outcomes.outcome import Goal
+from shared.http import Instant, Strict
+
+TRAINING: Final = "training"
+RANKING: Final = "ranking"
+
+DEFAULT_PERIOD: Final = timedelta(days=365)
+DEFAULT_OUTCOME: Final = "opportunity"
+DEFAULT_HORIZON_DAYS: Final = 90
+DEFAULT_HALF_LIFE_DAYS: Final = 14.0  # as in the shipped scoring model
+
+
+class TrainingRequest(Strict):
+    """From which leads to learn, and what."""
+
+    outcome: Goal | None = Field(
+        default=None,
+        description="What is foreseen; null: opportunity. A deal won counts as an opportunity, and both as accepted.",
+    )
+    horizon_days: int | None = Field(
+        default=None,
+        ge=1,
+        le=730,
+        description="Within how many days after it was decided a lead has to get there; null: 90. Leads younger than"
+        " that at `until` are left out: nobody knows yet what becomes of them.",
+    )
+    since: Instant | None = Field(
+        default=None, description="Learn from leads decided from this instant on; null: 365 days before the last."
+    )
+    until: Instant | None = Field(default=None, description="Take outcomes known by this instant; null: now.")
+    half_life_days: float | None = Field(
+        default=None, gt=0, le=365, description="After how many days an activity counts half; null: 14."
+    )
+    refresh: bool = Field(
+        default=False,
+        description="Learn from the leads since the live model's only, on top of what it knows. What is foreseen stays"
+        " what it was: give no other field but `until`.",
+    )
+
+    @model_validator(mode="after")
+    def _is_one_or_the_other(self) -> "TrainingRequest":
+        given = {self.outcome, self.horizon_days, self.since, self.half_life_days}
+        if self.refresh and given != {None}:
+            message = "a refresh goes on with the live model's outcome, horizon and half-life, from where it ended"
+            raise ValueError(message)
+        horizon = timedelta(days=self.horizon_days or DEFAULT_HORIZON_DAYS)
+        if self.since is not None and self.until is not None and self.since + horizon >= self.until:
+            message = "since has to be more than the horizon before until: no lead would be old enough"
+            raise ValueError(message)
+        return self
+
+
+class RankingRequest(Strict):
+    """Of which model the probabilities shall be stored with every lead."""
+
+    version: int = Field(ge=1, description="The live predictive model.")
