@@ -1,14 +1,21 @@
 """Every line of an explanation says what gave or took points, and by how many."""
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
+import msgspec
+from hypothesis import given, settings
+from tests.unit.scoring.random_models import facts_of_leads, histories, leads, models
+
 from scoring.domain.activity import Activity
+from scoring.domain.model import ScoringModel
 from scoring.domain.score import Line, score_lead
 from scoring.model_document import default_model_text, parse_model
 from shared.contracts import ActivityKind, Facts, Lead
 
 MODEL = parse_model(default_model_text())
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
+ACCOUNT = "account: {cap: 10, signals: [{id: colleague_demo, activity: demo_request, points: 8}]}\n"
 
 
 def happened(kind: ActivityKind, *, days_ago: float = 0, count: int = 1) -> list[Activity]:
@@ -51,6 +58,28 @@ def test_the_frequency_cap_is_a_line_of_its_own() -> None:
     ]
 
 
+def test_what_left_the_look_back_window_is_a_line_of_its_own() -> None:
+    views = [*happened("pricing_page_view", days_ago=61, count=3), *happened("pricing_page_view", days_ago=7, count=3)]
+    result = score_lead(MODEL, Lead(), Facts(), views, NOW)
+    assert [(line.kind, line.count, line.hundredths) for line in result.lines] == [
+        ("signal", 6, 3000),
+        ("look_back", 3, -1500),
+        ("frequency_cap", 1, -500),
+        ("decay", None, -500),
+    ]
+    assert result.points == 500
+
+
+def test_what_colleagues_did_is_lines_of_the_group_account() -> None:
+    model = parse_model(default_model_text() + ACCOUNT)
+    demo = msgspec.structs.replace(happened("demo_request", days_ago=14)[0], is_colleagues=True)
+    result = score_lead(model, Lead(), Facts(), [demo], NOW)
+    assert [(line.kind, line.half, line.group, line.source, line.hundredths) for line in result.lines] == [
+        ("signal", "engagement", "account", "colleague_demo", 800),
+        ("decay", "engagement", "account", "colleague_demo", -400),
+    ]
+
+
 def test_the_group_cap_is_a_line_of_its_own() -> None:
     result = score_lead(MODEL, Lead(), Facts(), happened("demo_request", count=2), NOW)
     assert [(line.kind, line.group, line.hundredths) for line in result.lines] == [
@@ -77,3 +106,31 @@ def test_an_activity_from_the_future_counts_from_when_it_was_known() -> None:
     known = NOW - timedelta(days=14)
     activity = Activity(activity_id="a", kind="demo_request", occurred_at=NOW + timedelta(days=900), known_at=known)
     assert score_lead(MODEL, Lead(), Facts(), [activity], NOW).engagement == 1500
+
+
+@given(models(), leads, facts_of_leads, histories)
+@settings(max_examples=60, deadline=None)
+def test_under_any_model_the_lines_add_up_exactly_by_half_and_in_all(
+    model: ScoringModel, lead: Lead, facts: Facts, history: list[Activity]
+) -> None:
+    result = score_lead(model, lead, facts, history, NOW)
+    sums = Counter[str]()
+    for line in result.lines:
+        sums[line.half] += line.hundredths
+    assert (sums["fit"], sums["engagement"], sums["negative"]) == (result.fit, result.engagement, result.negative)
+    assert sums.total() == result.points == result.raw + sums["total"]
+
+
+@given(models(), leads, facts_of_leads, histories)
+@settings(max_examples=60, deadline=None)
+def test_under_any_model_the_lines_of_a_group_stay_within_its_limits_and_none_says_nothing(
+    model: ScoringModel, lead: Lead, facts: Facts, history: list[Activity]
+) -> None:
+    result = score_lead(model, lead, facts, history, NOW)
+    sums = Counter[str]()
+    for line in result.lines:
+        sums[line.group or "total"] += line.hundredths
+    assert all(0 <= sums[group.name] <= group.cap for group in model.fit)
+    assert all(0 <= sums[group.name] <= group.cap for group in model.engagement)
+    assert all(group.floor <= sums[group.name] <= 0 for group in model.negative)
+    assert all(line.hundredths for line in result.lines if line.kind in {"decay", "group_cap", "floor", "clamp"})

@@ -1,33 +1,34 @@
 """HTTP routes: one lead's score with its explanation, its history, all scores, and a preview."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query
-from pydantic import AwareDatetime
+from fastapi import APIRouter, Query
 
+from scoring.backtest.api import backtests_router
 from scoring.domain.activity import Activity
-from scoring.domain.model import Grade, ScoringModel
+from scoring.domain.model import Grade
 from scoring.domain.standing import stand_at
+from scoring.explanation.api import build_explanation_router
+from scoring.jobs.api import jobs_router
+from scoring.lead_at import At, LeadId, get_lead_at, get_model, no_score
+from scoring.outcomes.api import outcomes_router
+from scoring.planning.api import planning_router
+from scoring.prediction.api import build_prediction_router, predict_view
+from scoring.prediction.listing import Place, list_by_probability
 from scoring.repository import KnownAt, ScoringRepository
 from scoring.views import (
     DecisionView,
     ExplainedDecision,
     LeadScoreView,
     LineView,
+    ListedScore,
     PreviewRequest,
     StandingView,
 )
-from shared.documents import DocumentNotFound
 from shared.http import Cursor, Limit, Page, Problem, decode_cursor, encode_cursor, require_scope
 from shared.runtime import Runtime
-
-LeadId = Annotated[UUID, Path(description="The lead.")]
-Instant = Annotated[
-    AwareDatetime | None,
-    Query(description="Score at this instant: with what was known then, or, in the future, after decay. Default: now."),
-]
 
 
 def build_router(runtime: Runtime[ScoringRepository]) -> APIRouter:
@@ -35,28 +36,17 @@ def build_router(runtime: Runtime[ScoringRepository]) -> APIRouter:
     router = APIRouter(tags=["scores"])
 
     @router.get("/v1/leads/{lead_id}/score", dependencies=[require_scope("leads:read")])
-    async def get_lead_score(lead_id: LeadId, at: Instant = None) -> LeadScoreView:
+    async def get_lead_score(lead_id: LeadId, at: At = None) -> LeadScoreView:
         """Return the score by formula at an instant, line by line, and the decision that stood then."""
-        now = runtime.clock.now()
-        instant = now if at is None else at.astimezone(UTC)
         async with runtime.read() as repo:
-            known = await repo.find_known_at(str(lead_id), instant)
-            if known is None:
-                raise _no_score(is_past=at is not None and instant < now)
-            decided = await _explain(repo, known)
-            # The past is explained with the version that decided then, the present and the future with the live one.
-            version = known.decision["model_version"] if instant < now else repo.live_model.version
-            model = await _get_model(repo, version)
-        standing = stand_at(
-            model,
-            known.profile.lead,
-            known.profile.facts,
-            known.activities,
-            instant,
-            was_mql=known.decision["is_mql"],
-        )
+            found = await get_lead_at(repo, str(lead_id), at, runtime.clock.now())
+            decided = await _explain(repo, found.known)
+            live = await repo.find_live_prediction()
         return LeadScoreView(
-            lead_id=str(lead_id), decided=decided, **StandingView.fields_of(standing, instant, version)
+            lead_id=str(lead_id),
+            prediction=predict_view(live, found),
+            decided=decided,
+            **StandingView.fields_of(found.standing, found.at, found.version),
         )
 
     @router.get("/v1/leads/{lead_id}/score/history", dependencies=[require_scope("leads:read")])
@@ -66,7 +56,7 @@ def build_router(runtime: Runtime[ScoringRepository]) -> APIRouter:
         async with runtime.read() as repo:
             rows = await repo.list_decisions(str(lead_id), before=before, limit=limit + 1)
         if not rows and cursor is None:
-            raise _no_score(is_past=False)
+            raise no_score(is_past=False)
         items = [DecisionView.of(row) for row in rows[:limit]]
         more = encode_cursor(items[-1].decision_id) if len(rows) > limit else None
         return Page(items=items, next_cursor=more)
@@ -80,43 +70,44 @@ def build_router(runtime: Runtime[ScoringRepository]) -> APIRouter:
         min_points: Annotated[float | None, Query(ge=0, le=100, description="Only scores from here up.")] = None,
         limit: Limit = 50,
         cursor: Cursor = None,
-    ) -> Page[DecisionView]:
-        """Return the latest decided score of each lead, highest first, with its points as of `scored_at`."""
-        after = None if cursor is None else _list_position(cursor)
+    ) -> Page[ListedScore]:
+        """Return the latest decided score of each lead, as of `scored_at`: the highest first, or the most probable, if
+        the scoring model says `ranking: probability` and a predictive model is live."""
         async with runtime.read() as repo:
-            rows = await repo.list_scores(
-                grade=grade, is_mql=is_mql, min_points=min_points, after=after, limit=limit + 1
-            )
-        items = [DecisionView.of(row) for row in rows[:limit]]
-        more = encode_cursor(repr(items[-1].points), items[-1].lead_id) if len(rows) > limit else None
-        return Page(items=items, next_cursor=more)
+            if repo.live_model.value.ranking == "probability" and await repo.find_live_prediction() is not None:
+                place = None if cursor is None else Place.parse(cursor)
+                rows = await list_by_probability(
+                    repo.predictions.sql,
+                    grade=grade, is_mql=is_mql, min_points=min_points, after=place, limit=limit + 1,
+                )  # fmt: skip
+                more = Place.of(rows[limit - 1]).cursor() if len(rows) > limit else None
+            else:
+                after = None if cursor is None else _list_position(cursor)
+                rows = await repo.list_scores(
+                    grade=grade, is_mql=is_mql, min_points=min_points, after=after, limit=limit + 1
+                )
+                last = rows[limit - 1] if len(rows) > limit else None
+                more = None if last is None else encode_cursor(repr(last["points"]), str(last["lead_id"]))
+        return Page(items=[ListedScore.of(row) for row in rows[:limit]], next_cursor=more)
 
     @router.post("/v1/scores/preview", dependencies=[require_scope("config:plan")])
     async def preview_score(request: PreviewRequest) -> StandingView:
         """Score a lead that need not exist, with any stored version of the model. Nothing is stored or sent."""
         now = runtime.clock.now()
-        at = now if request.at is None else request.at.astimezone(UTC)
+        at = request.at or now
         async with runtime.read() as repo:
             version = request.model_version or repo.live_model.version
-            model = await _get_model(repo, version)
+            model = await get_model(repo, version)
         standing = stand_at(model, request.lead(), request.facts(), _previewed(request, now), at, was_mql=False)
         return StandingView(**StandingView.fields_of(standing, at, version))
 
+    router.include_router(jobs_router(runtime))
+    router.include_router(planning_router(runtime))
+    router.include_router(outcomes_router(runtime))
+    router.include_router(backtests_router(runtime))
+    router.include_router(build_explanation_router(runtime))
+    router.include_router(build_prediction_router(runtime))
     return router
-
-
-async def _get_model(repo: ScoringRepository, version: str) -> ScoringModel:
-    if version == repo.live_model.version:
-        return repo.live_model.value
-    try:
-        return await repo.get_model(version)
-    except DocumentNotFound:
-        raise Problem(
-            404,
-            "model_version_not_found",
-            "No such version of the scoring model",
-            errors=[{"pointer": "/model_version", "detail": "not a stored version"}],
-        ) from None
 
 
 async def _explain(repo: ScoringRepository, known: KnownAt) -> ExplainedDecision:
@@ -133,17 +124,12 @@ def _previewed(request: PreviewRequest, now: datetime) -> list[Activity]:
         Activity(
             activity_id=str(number),
             kind=each.kind,
-            occurred_at=each.occurred_at.astimezone(UTC),
-            known_at=max(now, each.occurred_at.astimezone(UTC)),
+            occurred_at=each.occurred_at,
+            known_at=max(now, each.occurred_at),
             detail=each.detail,
         )
         for number, each in enumerate(request.activities)
     ]
-
-
-def _no_score(*, is_past: bool) -> Problem:
-    detail = "It was not scored by this instant." if is_past else "It was not scored yet, or does not exist."
-    return Problem(404, "score_not_found", "This lead has no score", detail=detail)
 
 
 def _list_position(cursor: str) -> tuple[float, str]:

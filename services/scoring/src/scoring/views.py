@@ -3,16 +3,17 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints
 
 from scoring.domain.decision import Trigger
 from scoring.domain.model import Grade
 from scoring.domain.points import to_points
 from scoring.domain.score import Half, Line, LineKind
 from scoring.domain.standing import Standing
+from scoring.prediction.views import PredictionView
 from shared.contracts import ActivityKind, Department, EmailKind, Facts, Lead, Seniority
 from shared.db import Record
-from shared.http import Strict
+from shared.http import Instant, Strict
 
 Text = Annotated[str, StringConstraints(max_length=500)]
 
@@ -66,6 +67,13 @@ class DecisionView(BaseModel):
         return cls(**{**values, "lead_id": str(row["lead_id"]), "decision_id": str(row["decision_id"])})
 
 
+class ListedScore(DecisionView):
+    """A lead's latest score in a list, with what was predicted then."""
+
+    probability: float | None = Field(description="By the predictive model; null if none was live.")
+    prediction_version: int | None
+
+
 class ExplainedDecision(DecisionView):
     """The decision with the explanation that was stored with it."""
 
@@ -110,6 +118,11 @@ class LeadScoreView(StandingView):
     """A lead's score at an instant by formula, and the decision that stood then."""
 
     lead_id: str
+    prediction: PredictionView | None = Field(
+        default=None,
+        description="What the predictive model that is live now says of the lead as it was known at `at`, beside the"
+        " rules; null if none is live.",
+    )
     decided: ExplainedDecision = Field(
         description="The last decision up to this instant: what other services acted on."
     )
@@ -119,7 +132,7 @@ class PreviewActivity(Strict):
     """Something the lead did."""
 
     kind: ActivityKind
-    occurred_at: AwareDatetime
+    occurred_at: Instant
     detail: dict[Text, Text] = Field(default={}, max_length=50)
 
 
@@ -143,7 +156,7 @@ class PreviewRequest(Strict):
     company_domain: Text | None = None
     is_competitor: bool = False
     activities: list[PreviewActivity] = Field(default=[], max_length=1000)
-    at: AwareDatetime | None = Field(default=None, description="Instant to score at; now if not given.")
+    at: Instant | None = Field(default=None, description="Instant to score at; now if not given.")
     model_version: Text | None = Field(default=None, description="A stored version; the live one if not given.")
 
     def lead(self) -> Lead:
