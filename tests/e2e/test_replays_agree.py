@@ -29,7 +29,7 @@ SHIPPED_RULES = files("consent").joinpath("defaults/rules.yaml").read_text("utf-
 # Everything a model may say that the shipped one does not.
 OTHER_MODEL = """
 name: other
-decay: {half_life_days: 3}
+decay: {half_life_days: 3, look_back_days: 40}
 grades: {A: 20, B: 12.5, C: 5}
 mql: {threshold: 30, hysteresis: 10, grades: [A, C]}
 fit:
@@ -50,16 +50,26 @@ engagement:
   website_visits:
     cap: 40
     signals:
-      - {id: pricing, activity: website_visit, points: 6.5, half_life_days: 1, where: {page: [pricing, plans]}}
+      - id: pricing
+        activity: website_visit
+        points: 6.5
+        half_life_days: 1
+        look_back_days: 2.5
+        where: {page: [pricing, plans]}
       - {id: visit, activity: website_visit, points: 1.25, at_most: {times: 2, days: 2}}
   content_downloads: {cap: 5, signals: [{id: download, activity: content_download, points: 5}]}
   email_engagement: {cap: 5, signals: [{id: click, activity: email_click, points: 3}]}
   webinar_attendance: {cap: 20, signals: [{id: webinar, activity: webinar_attendance, points: 20}]}
   demo_requests: {cap: 30, signals: [{id: demo, activity: demo_request, points: 30}]}
   trial_usage: {cap: 25, signals: [{id: trial, activity: trial_usage, points: 10}]}
+account:
+  cap: 12
+  signals:
+    - {id: colleague_downloads, activity: content_download, points: 2, at_most: {times: 2, days: 7}}
+    - {id: colleague_trial, activity: trial_usage, points: 8, half_life_days: 30, look_back_days: 20}
 negative:
   competitor:
-    floor: -15
+    floor: -10
     rules: [{id: competitor, points: -10, when: {field: facts.is_competitor, is_true: true}}]
   student_email: {floor: -25, rules: [{id: student, points: -25, when: {field: facts.email_kind, is_in: [student]}}]}
   unsubscribe:
@@ -68,7 +78,8 @@ negative:
 """
 KINDS = (
     "website_visit", "content_download", "email_open", "email_click", "email_reply", "webinar_registration",
-    "webinar_attendance", "demo_request", "trial_usage", "meeting", "unsubscribe", "hard_bounce",
+    "webinar_attendance", "demo_request", "trial_usage", "meeting", "unsubscribe", "hard_bounce", "trial_started",
+    "seats_added", "key_feature_used", "pricing_page_view",
 )  # fmt: skip
 
 
@@ -103,6 +114,7 @@ activities = st.lists(
         occurred_at=ages.map(lambda age: NOW - age),
         known_at=st.just(NOW),
         detail=one_of_({}, {"page": "pricing"}, {"page": "blog"}),
+        is_colleagues=st.booleans(),
     ),
     max_size=12,
 )
@@ -126,7 +138,7 @@ TABLE, RULES = parse_rules(SHIPPED_RULES), read_rules(SHIPPED_RULES)
 def test_scores_are_the_same(name: str, lead: Lead, known: Facts, done: list[Activity], was_mql: bool) -> None:
     model, document = MODELS[name]
     result = score_lead(model, lead, known, done, NOW)
-    deeds = [Deed(one.kind, one.counts_from, one.detail) for one in done]
+    deeds = [Deed(one.kind, one.counts_from, one.detail, one.is_colleagues) for one in done]
     made = score(document, profile_of(lead, known), deeds, NOW)
     points, raw, fit, engagement = map(to_points, (result.points, result.raw, result.fit, result.engagement))
     decided = Points(points, raw, fit, engagement, result.grade)

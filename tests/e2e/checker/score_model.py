@@ -11,6 +11,10 @@ import yaml
 EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 LONGEST_TEXT = 200
 LETTERS = ("A", "B", "C")
+PARTS = {
+    "name", "description", "decay", "grades", "mql", "ranking", "fit", "engagement", "account", "negative",
+}  # fmt: skip
+SIGNAL = {"id", "points", "activity", "where", "half_life_days", "look_back_days", "at_most"}
 CONDITIONS = {"field", "is_in", "has_words", "at_least", "at_most", "is_true", "is_set"}
 
 
@@ -19,11 +23,12 @@ class NotJudged(Exception):
 
 
 class Deed(NamedTuple):
-    """Something the lead did. ``at``: when it happened, but no later than it became known."""
+    """Something the lead did, or a colleague of it. ``at``: when it happened, but no later than it became known."""
 
     kind: str
     at: datetime
     detail: Mapping[str, str]
+    by_colleague: bool = False
 
 
 class Points(NamedTuple):
@@ -42,17 +47,22 @@ def read_model(text: str) -> dict[str, Any]:
 
 
 def counted_kinds(model: Mapping[str, Any]) -> set[str]:
-    """Return the kinds of activities that can change a score."""
+    """Return the kinds of activities that can change the score of who does them."""
     groups = [*model.get("engagement", {}).values(), *model.get("negative", {}).values()]
     return {signal["activity"] for group in groups for signal in group.get("signals", ())}
 
 
 def score(model: Mapping[str, Any], profile: Mapping[str, Any], deeds: Sequence[Deed], at: datetime) -> Points:
     """Return the score at *at* of somebody with *profile* (an event with ``lead`` and ``facts``) who did *deeds*."""
-    days = model["decay"]["half_life_days"]
+    if not set(model) <= PARTS:
+        raise NotJudged(f"parts {sorted(set(model) - PARTS)}")
+    own = [deed for deed in deeds if not deed.by_colleague]
     fit = sum(_fit(group, profile) for group in model["fit"].values())
-    engagement = sum(_engagement(group, deeds, at, days) for group in model["engagement"].values())
-    negative = sum(_negative(group, profile, deeds) for group in model["negative"].values())
+    engagement = sum(_engagement(group, own, at, model["decay"]) for group in model["engagement"].values())
+    if "account" in model:
+        others = [deed for deed in deeds if deed.by_colleague]
+        engagement += _engagement(model["account"], others, at, model["decay"])
+    negative = sum(_negative(group, profile, own) for group in model["negative"].values())
     raw = fit + engagement + negative
     grades = [letter for letter in LETTERS if fit >= model["grades"][letter]]
     return Points(min(max(raw, 0), 100), raw, fit, engagement, grades[0] if grades else "D")
@@ -72,11 +82,15 @@ def _fit(group: Mapping[str, Any], profile: Mapping[str, Any]) -> float:
     return float(min(total, group["cap"]))
 
 
-def _engagement(group: Mapping[str, Any], deeds: Sequence[Deed], at: datetime, days: float) -> float:
+def _engagement(group: Mapping[str, Any], deeds: Sequence[Deed], at: datetime, fading: Mapping[str, Any]) -> float:
     total = 0.0
     for signal in group["signals"]:
-        life = timedelta(days=signal.get("half_life_days") or days)
-        ages = (max(at - moment, timedelta(0)) / life for moment in _moments(signal, deeds))
+        if not set(signal) <= SIGNAL:
+            raise NotJudged(f"signal {sorted(set(signal) - SIGNAL)}")
+        life = timedelta(days=signal.get("half_life_days") or fading["half_life_days"])
+        reach = signal.get("look_back_days") or fading.get("look_back_days")
+        seen = deeds if reach is None else [deed for deed in deeds if at - deed.at < timedelta(days=reach)]
+        ages = (max(at - moment, timedelta(0)) / life for moment in _moments(signal, seen))
         total += round(sum(signal["points"] * 0.5**age for age in ages), 2)
     return min(total, float(group["cap"]))
 

@@ -89,6 +89,8 @@ class _Replay:
         self, row: Row, profile: Mapping[str, Any], deeds: Sequence[Deed], *, was_qualified: bool
     ) -> Iterator[str]:
         model = self._model(row["model_version"])
+        if "account" in model:
+            raise NotJudged("what colleagues did counts")
         made = score(model, profile, deeds, row["scored_at"])
         for name in ("points", "raw", "fit", "engagement"):
             if abs(getattr(made, name) - row[name]) > ROUNDING:
@@ -154,13 +156,13 @@ def _model_of(text: str) -> dict[str, Any]:
 
 
 def _judge_published(evidence: Evidence) -> Iterator[str]:
-    """Each decision but those of decay is one event, and each event one decision, with the same numbers."""
+    """Each decision about what a lead did is one event, and each event one decision, with the same numbers."""
     decided: Counter[tuple[Any, ...]] = Counter()
     for lead_id, rows in by_lead(evidence.scores).items():
         record_id = ""
         for row in rows:
             record_id = row["record_id"] or record_id
-            if row["trigger"] != "decay":
+            if row["trigger"] in {"submission", "activity"}:
                 decided[lead_id, record_id, row["trigger"], *_numbers(row), row["scored_at"]] += 1
     told = Counter(_told(event) for event in evidence.firsts() if event.type == SCORED)
     yield from some("leads have scores that were decided and not published so", (one[0] for one in decided - told))

@@ -3,6 +3,7 @@
 import asyncpg
 import pytest
 
+from scoring.accounts import _DEEDS, _MEMBERS
 from scoring.repository import _ADD_AND_LOAD, _DECISION_AT, _LOAD, _PROFILE_AT
 from scoring.tables import METADATA
 from shared.ids import new_id
@@ -42,6 +43,10 @@ async def test_history_cannot_be_rewritten(scoring: ServiceHarness, statement: s
         (_LOAD, ([new_id()], 1000, None), "score_decision_pkey"),
         (_ADD_AND_LOAD, ([new_id()], 1000, None, *NO_ACTIVITIES), "activity_pkey"),
         (_ADD_AND_LOAD, ([new_id()], 1000, None, *NO_ACTIVITIES), "lead_score_pkey"),
+        (_DEEDS, ([new_id()], ["demo_request"], 100, 200, None), "lead_account_by_account"),
+        (_DEEDS, ([new_id()], ["demo_request"], 100, 200, NOON), "activity_pkey"),
+        (_MEMBERS, ([new_id()], ["A", "B"], 100), "lead_account_by_account"),
+        (_MEMBERS, ([new_id()], ["A", "B"], 100), "lead_score_pkey"),
         (_DECISION_AT, (new_id(), NOON), "score_decision_pkey"),
         (_PROFILE_AT, (new_id(), NOON), "score_decision_pkey"),
         (

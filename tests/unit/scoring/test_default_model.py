@@ -1,8 +1,12 @@
 """The shipped model is the scoring framework, line by line: group, range, cap, decay, grade, threshold."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import get_args
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from scoring.domain.activity import Activity
 from scoring.domain.model import Grade
@@ -12,6 +16,9 @@ from shared.contracts import ActivityKind, EmailKind, Facts, Lead, Seniority
 
 MODEL = parse_model(default_model_text())
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
+OURS = {"product_usage", "intent"}
+OUR_KINDS = {"trial_started", "seats_added", "key_feature_used", "pricing_page_view"}
+FRAMEWORK_KINDS = [kind for kind in get_args(ActivityKind) if kind not in OUR_KINDS]
 
 
 def score(lead: Lead | None = None, facts: Facts | None = None, *activities: Activity) -> ScoreResult:
@@ -53,6 +60,37 @@ def test_fit_groups_have_the_caps_of_the_framework(group: str, cap: int) -> None
 )
 def test_engagement_groups_have_the_caps_of_the_framework(group: str, cap: int) -> None:
     assert {each.name: each.cap for each in MODEL.engagement}[group] == cap * 100
+
+
+def test_the_groups_are_those_of_the_framework_and_two_of_ours() -> None:
+    assert [group.name for group in MODEL.fit] == ["job_title", "company_size", "industry_fit"]
+    assert [(group.name, group.cap) for group in MODEL.engagement if group.name in OURS] == [
+        ("product_usage", 2000),
+        ("intent", 1500),
+    ]
+    assert [group.name for group in MODEL.engagement if group.name not in OURS] == [
+        "website_visits", "content_downloads", "email_engagement", "webinar_attendance", "demo_requests", "trial_usage",
+    ]  # fmt: skip
+    assert [(group.name, group.floor) for group in MODEL.negative] == [
+        ("competitor", -5000),
+        ("student_email", -2500),
+        ("unsubscribe", -1000),
+    ]
+    assert (MODEL.has_account, MODEL.ranking) == (False, "points")
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(FRAMEWORK_KINDS), st.integers(0, 90)), max_size=20),
+    st.sampled_from(get_args(Seniority)),
+)
+@settings(max_examples=50, deadline=None)
+def test_a_lead_without_product_and_intent_signals_scores_by_the_framework_alone(
+    done: list[tuple[ActivityKind, int]], seniority: Seniority
+) -> None:
+    history = [each for kind, days_ago in done for each in activities(kind, 1, days_ago=days_ago)]
+    framework = replace(MODEL, engagement=tuple(group for group in MODEL.engagement if group.name not in OURS))
+    facts = Facts(seniority=seniority)
+    assert score_lead(MODEL, Lead(), facts, history, NOW) == score_lead(framework, Lead(), facts, history, NOW)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +142,8 @@ def test_industry_fit_gives_0_to_15(industry: str | None, points: int) -> None:
     [
         ("website_visit", 2), ("content_download", 5), ("email_open", 1), ("email_click", 3), ("email_reply", 10),
         ("webinar_registration", 5), ("webinar_attendance", 20), ("demo_request", 30), ("meeting", 30),
-        ("trial_usage", 10),
+        ("trial_usage", 10), ("trial_started", 10), ("seats_added", 10), ("key_feature_used", 4),
+        ("pricing_page_view", 5),
     ],
 )  # fmt: skip
 def test_each_signal_gives_its_points_when_it_happens(kind: ActivityKind, each: int) -> None:
@@ -115,7 +154,8 @@ def test_each_signal_gives_its_points_when_it_happens(kind: ActivityKind, each: 
     ("kind", "most"),
     [
         ("website_visit", 10), ("content_download", 15), ("email_click", 10), ("email_reply", 10),
-        ("webinar_attendance", 20), ("demo_request", 30), ("trial_usage", 25),
+        ("webinar_attendance", 20), ("demo_request", 30), ("trial_usage", 25), ("seats_added", 20),
+        ("key_feature_used", 20), ("pricing_page_view", 15),
     ],
 )  # fmt: skip
 def test_no_signal_gives_more_than_its_group_however_often_it_happens(kind: ActivityKind, most: int) -> None:
@@ -129,8 +169,11 @@ def test_signals_of_one_group_share_its_cap() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "a_day_gives"),
-    [("website_visit", 6), ("content_download", 10), ("email_open", 1), ("email_click", 6), ("trial_usage", 20)],
-)
+    [
+        ("website_visit", 6), ("content_download", 10), ("email_open", 1), ("email_click", 6), ("trial_usage", 20),
+        ("trial_started", 10), ("seats_added", 10), ("key_feature_used", 8), ("pricing_page_view", 10),
+    ],
+)  # fmt: skip
 def test_a_day_of_repetition_counts_up_to_the_frequency_cap(kind: ActivityKind, a_day_gives: int) -> None:
     assert score(None, None, *activities(kind, 50)).engagement == a_day_gives * 100
 
@@ -166,6 +209,11 @@ def test_engagement_halves_every_14_days(days: float, left: int) -> None:
     assert score(None, None, *activities("demo_request", 1, days_ago=days)).engagement == left
 
 
+@pytest.mark.parametrize(("days", "left"), [(0, 500), (7, 250), (14, 125), (59.99, 1), (60, 0)])
+def test_a_look_at_the_prices_halves_every_7_days_and_is_forgotten_after_60(days: float, left: int) -> None:
+    assert score(None, None, *activities("pricing_page_view", 1, days_ago=days)).engagement == left
+
+
 def test_fit_does_not_decay() -> None:
     lead, facts = Lead(employees=5000), Facts(seniority="vp")
     now = score_lead(MODEL, lead, facts, (), NOW)
@@ -195,7 +243,7 @@ def test_an_mql_has_50_points_and_no_grade_d_and_stays_one_down_to_45(
     assert MODEL.is_qualified(round(points * 100), grade, was_qualified=was) is expected
 
 
-def test_a_perfect_lead_has_100_points_after_clamping_and_170_before() -> None:
+def test_a_perfect_lead_has_100_points_after_clamping_and_170_before_by_the_framework() -> None:
     result = score(
         Lead(employees=5000, industry="Software"),
         Facts(seniority="c_level"),

@@ -1,6 +1,7 @@
 """A model document that means nothing is refused, with a JSON pointer to each fault."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -33,6 +34,19 @@ def set_at(path: str, value: object) -> Change:
         document[last] = value
 
     return change
+
+
+def account(*, cap: float = 10, **fields: object) -> dict[str, Any]:
+    """What colleagues did, as one signal."""
+    return {"cap": cap, "signals": [{"id": "colleague", "activity": "demo_request", "points": 10, **fields}]}
+
+
+def rule(number: int, when: dict[str, Any]) -> dict[str, Any]:
+    return {"id": f"rule_{number}", "points": 1, "when": when}
+
+
+def title_is(*values: str) -> dict[str, Any]:
+    return {"field": "lead.title", "is_in": list(values)}
 
 
 def test_the_shipped_model_is_valid() -> None:
@@ -81,7 +95,44 @@ def test_the_shipped_model_is_valid() -> None:
             {"field": "lead.employees", "at_least": 9, "at_most": 3},
             "/fit/company_size/rules/0/when/at_most",
         ),
+        (
+            "/fit/company_size/rules/0/when",
+            {"field": "lead.employees", "at_least": 3.2, "at_most": 3.8},
+            "/fit/company_size/rules/0/when",
+        ),
+        (
+            "/fit/job_title/rules/0/when",
+            {"all": [{"field": "facts.seniority", "is_in": [one]} for one in ("vp", "manager")]},
+            "/fit/job_title/rules/0/when",
+        ),
+        (
+            "/negative/competitor/rules/0/when",
+            {"all": [{"field": "lead.title", "is_set": False}, {"field": "lead.title", "is_in": ["Spy"]}]},
+            "/negative/competitor/rules/0/when",
+        ),
+        (
+            "/fit/job_title/rules/3/when",  # director: as broad as the two above it together
+            {"field": "facts.seniority", "is_in": ["c_level", "vp"]},
+            "/fit/job_title/rules/3",
+        ),
+        (
+            "/fit/company_size/rules/4/when",  # 2_to_10, for sizes that better rules cover without a gap
+            {"field": "lead.employees", "at_least": 100, "at_most": 600},
+            "/fit/company_size/rules/4",
+        ),
+        (
+            "/fit/industry_fit/rules/3/when",
+            {"field": "lead.industry", "has_words": ["retail banking", "pension insurance"]},
+            "/fit/industry_fit/rules/3",
+        ),
+        ("/fit/industry_fit/rules/3/when/has_words/0", " education", "/fit/industry_fit/rules/3/when/has_words/0"),
+        ("/fit/job_title/choose", "most", "/fit/job_title/choose"),
         ("/engagement/demo_requests/cap", 29, "/engagement/demo_requests/cap"),
+        ("/engagement/website_visits/cap", 500, "/engagement/website_visits/cap"),
+        ("/engagement/intent/signals/0/look_back_days", 0, "/engagement/intent/signals/0/look_back_days"),
+        ("/engagement/intent/signals/0/look_back_days", -7, "/engagement/intent/signals/0/look_back_days"),
+        ("/engagement/intent/signals/0/look_back_days", 4000, "/engagement/intent/signals/0/look_back_days"),
+        ("/engagement/product_usage/signals/0/where", {"seats": []}, "/engagement/product_usage/signals/0/where/seats"),
         ("/engagement/demo_requests/signals/0/half_life_days", 0, "/engagement/demo_requests/signals/0/half_life_days"),
         ("/engagement/demo_requests/signals/0/activity", "yawn", "/engagement/demo_requests/signals/0/activity"),
         ("/engagement/demo_requests/signals/0/points", -5, "/engagement/demo_requests/signals/0/points"),
@@ -91,11 +142,21 @@ def test_the_shipped_model_is_valid() -> None:
             "/engagement/website_visits/signals/0/at_most/times",
         ),
         ("/negative/competitor/floor", -40, "/negative/competitor/floor"),
+        ("/negative/competitor/floor", -60, "/negative/competitor/floor"),
         ("/negative/competitor/rules/0/points", 50, "/negative/competitor/rules/0/points"),
         ("/negative/unsubscribe/signals", [], "/negative/unsubscribe"),
         ("/negative/unsubscribe/signals/0/half_life_days", 14, "/negative/unsubscribe/signals/0/half_life_days"),
+        ("/negative/unsubscribe/signals/0/look_back_days", 14, "/negative/unsubscribe/signals/0/look_back_days"),
         ("/negative/job_title", {"floor": -1, "signals": []}, "/negative/job_title"),
+        ("/account", {"cap": 10}, "/account/signals"),
+        ("/account", account(cap=5), "/account/cap"),
+        ("/account", account(points=-1), "/account/signals/0/points"),
+        ("/account", account(half_life_days=0), "/account/signals/0/half_life_days"),
+        ("/account", account(cap=1000, at_most={"times": 1, "days": 30}), "/account/cap"),
+        ("/account", account(activity="nap"), "/account/signals/0/activity"),
+        ("/ranking", "mood", "/ranking"),
         ("/decay/half_life_days", 0, "/decay/half_life_days"),
+        ("/decay/look_back_days", 0, "/decay/look_back_days"),
         ("/decay/half_life_days", float("inf"), "/decay/half_life_days"),
         ("/grades/A", 61, "/grades/A"),
         ("/grades/B", 50, "/grades"),
@@ -105,6 +166,10 @@ def test_the_shipped_model_is_valid() -> None:
         ("/mql/hysteresis", -1, "/mql/hysteresis"),
         ("/mql/grades", ["A", "A"], "/mql/grades"),
         ("/mql/grades", ["E"], "/mql/grades/0"),
+        ("/mql/grades", [], "/mql/grades"),
+        ("/name", "Not A Name", "/name"),
+        ("/name", 7, "/name"),
+        ("/description", "x" * 2001, "/description"),
     ],
 )
 def test_a_fault_is_refused_where_it_stands(path: str, value: object, pointer: str) -> None:
@@ -140,12 +205,103 @@ def test_all_faults_are_named_at_once() -> None:
     assert {"/fit/job_title", "/mql/threshold"} <= set(faults_after(change))
 
 
-def test_conditions_that_nest_without_end_are_refused() -> None:
-    condition: dict[str, Any] = {"field": "lead.title", "is_set": True}
-    for _ in range(12):
+@pytest.mark.parametrize("levels", [9, 20])
+def test_conditions_that_nest_without_end_are_refused(levels: int) -> None:
+    condition = title_is("Owner")
+    for _ in range(levels):
         condition = {"all": [condition]}
     faults = faults_after(set_at("/fit/job_title/rules/0/when", condition))
-    assert any("nested deeper" in detail for detail in faults.values())
+    pointer = "/fit/job_title/rules/0/when" + 8 * "/all/0"
+    assert "nested deeper" in faults[pointer]
+
+
+@pytest.mark.parametrize("levels", [40, 30_000])
+def test_text_that_nests_without_end_is_refused(levels: int) -> None:
+    condition = levels * "{all: [" + "{field: lead.title, is_set: true}" + levels * "]}"
+    text = default_model_text().replace("{field: facts.seniority, is_in: [vp]}", condition)
+    assert faults_of(text) == {"": "nested deeper than 64 levels"}
+
+
+def test_more_tests_than_a_lead_can_be_asked_are_refused() -> None:
+    many = [rule(number, {"any": [title_is(f"{number} {each}") for each in range(40)]}) for number in range(52)]
+    faults = faults_after(set_at("/fit/extra", {"cap": 1, "rules": many}))
+    assert {pointer for pointer, detail in faults.items() if "more than 2000" in detail} == {"/fit/extra/rules/49"}
+
+
+def test_more_signals_than_an_activity_can_be_asked_are_refused() -> None:
+    def change(document: dict[str, Any]) -> None:
+        document["engagement"] |= {
+            f"extra_{group}": {
+                "cap": 1,
+                "signals": [{"id": f"s{number}", "activity": "email_open", "points": 1} for number in range(100)],
+            }
+            for group in range(6)
+        }
+
+    assert faults_after(change) == {"/engagement/extra_4/signals": "the document has more than 500 signals"}
+
+
+def test_of_countless_faults_a_hundred_are_named_and_the_others_counted() -> None:
+    words = [" " for _ in range(250)]
+    faults = faults_after(set_at("/fit/industry_fit/rules/0/when/has_words", words))
+    assert (len(faults), faults[""]) == (101, "and 150 more faults")
+
+
+def test_conditions_made_to_be_compared_without_end_do_not_hold_up_the_service() -> None:
+    many = [
+        rule(
+            number,
+            {"any": [{"field": "lead.title", "has_words": [f"word {each}" for each in range(500)]}, title_is("x")]},
+        )
+        for number in range(6)
+    ]
+    # Each outbids the next, which is too much to prove: only what is plain is refused.
+    assert list(faults_after(set_at("/fit/extra", {"cap": 2, "rules": many}))) == ["/fit/extra/cap"]
+
+
+def test_bands_that_exclude_each_other_do_not_add_up() -> None:
+    def change(document: dict[str, Any]) -> None:
+        document["fit"]["company_size"] |= {"choose": "sum", "cap": 36}
+
+    assert faults_after(change) == {"/fit/company_size/cap": "the cap 36 cannot be reached: the rules give at most 20"}
+
+
+def test_a_threshold_that_no_lead_of_the_wanted_grades_reaches_is_refused() -> None:
+    def change(document: dict[str, Any]) -> None:
+        for group in document["engagement"].values():
+            group |= {"cap": 1, "signals": [{"id": "any", "activity": "demo_request", "points": 1}]}
+        document["mql"]["grades"] = ["C", "D"]
+
+    assert list(faults_after(change)) == ["/mql/grades"]
+
+
+def test_a_group_may_not_be_called_like_that_of_the_account() -> None:
+    def change(document: dict[str, Any]) -> None:
+        document["account"] = account()
+        document["engagement"]["account"] = account()
+
+    assert list(faults_after(change)) == ["/engagement/account"]
+
+
+def test_what_colleagues_did_counts_only_where_the_document_says_so() -> None:
+    document = yaml.safe_load(default_model_text())
+    assert not parse_model(default_model_text()).has_account
+    document["account"] = account(half_life_days=3)
+    model = parse_model(yaml.safe_dump(document, sort_keys=False))
+    assert (model.has_account, model.engagement[-1].name) == (True, "account")
+
+
+@pytest.mark.parametrize("ranking", ["points", "probability"])
+def test_a_document_says_what_leads_are_ordered_by(ranking: str) -> None:
+    assert parse_model(default_model_text() + f"ranking: {ranking}\n").ranking == ranking
+
+
+def test_a_signal_without_a_look_back_window_has_that_of_the_document() -> None:
+    document = yaml.safe_load(default_model_text())
+    document["decay"]["look_back_days"] = 90
+    model = parse_model(yaml.safe_dump(document, sort_keys=False))
+    windows = {signal.signal_id: signal.look_back for group in model.engagement for signal in group.signals}
+    assert (windows["demo_request"], windows["pricing_page_view"]) == (timedelta(days=90), timedelta(days=60))
 
 
 @pytest.mark.parametrize(
@@ -171,7 +327,7 @@ def test_a_key_that_stands_twice_is_refused() -> None:
 
 def test_a_group_of_ones_own_is_welcome() -> None:
     document = yaml.safe_load(default_model_text())
-    document["engagement"]["intent"] = {
+    document["engagement"]["interest"] = {
         "cap": 10,
         "signals": [
             {"id": "pricing_page", "activity": "website_visit", "points": 10, "where": {"page_group": ["pricing"]}}

@@ -21,12 +21,27 @@ MIXED = parse_model(
     .replace("points: 20\n", "points: 20\n        half_life_days: 30.5\n", 1)
     .replace("points: 2\n", "points: 2\n        half_life_days: 0.25\n")
 )
+# One in which activities leave, each signal after its own time, and colleagues count.
+LEAVING = parse_model(
+    default_model_text()
+    .replace("half_life_days: 14\n", "half_life_days: 14\n  look_back_days: 20\n", 1)
+    .replace("points: 30\n", "points: 30\n        look_back_days: 3.5\n")
+    .replace("activity: content_download\n", "activity: content_download\n        look_back_days: 0.0001\n")
+    + "account: {cap: 9, signals: [{id: colleague_demo, activity: demo_request, points: 6},"
+    " {id: colleague_visit, activity: website_visit, points: 1, look_back_days: 1, at_most: {times: 2}}]}\n"
+)
+# One so fast that every millisecond of a lead's decay can be looked at.
+HASTY = parse_model(
+    default_model_text()
+    .replace("half_life_days: 14\n", "half_life_days: 0.00001\n  look_back_days: 0.00002\n", 1)
+    .replace("activity: webinar_attendance\n", "activity: webinar_attendance\n        look_back_days: 0.000007\n")
+)
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
 
 History = list[Activity]
 
-models = st.sampled_from([DEFAULT, MIXED])
+models = st.sampled_from([DEFAULT, MIXED, LEAVING])
 leads = st.builds(
     Lead,
     title=st.sampled_from([None, "Owner", "Clerk"]),
@@ -51,6 +66,7 @@ def activities(draw: st.DrawFn, kind: st.SearchStrategy[ActivityKind] = kinds) -
         kind=draw(kind),
         occurred_at=known_at - timedelta(seconds=draw(st.integers(-86_400, 30 * 86_400))),
         known_at=known_at,
+        is_colleagues=draw(st.integers(0, 4)) == 0,
     )
 
 
@@ -71,7 +87,7 @@ def test_a_score_stays_in_its_range(model: ScoringModel, lead: Lead, facts: Fact
     result = score_lead(model, lead, facts, history, NOW)
     assert 0 <= result.points <= 10_000
     assert 0 <= result.fit <= 6_000
-    assert 0 <= result.engagement <= 11_000
+    assert 0 <= result.engagement <= 15_400
     assert -8_500 <= result.negative <= 0
 
 
@@ -116,6 +132,45 @@ def test_the_crossing_is_the_first_millisecond_below_the_limit(
     before = NOW if at == NOW else at - MILLISECOND
     assert (score_lead(model, lead, facts, history, at).raw < limit) == (crossing is not None)
     assert crossing in {None, NOW} or score_lead(model, lead, facts, history, before).raw >= limit
+
+
+@given(
+    facts_of_leads,
+    st.lists(
+        st.tuples(st.sampled_from(["demo_request", "webinar_attendance", "email_reply"]), st.integers(0, 3_000_000)),
+        min_size=1,
+        max_size=6,
+    ),
+)
+@settings(max_examples=15, deadline=None)
+def test_the_crossing_is_what_looking_at_every_millisecond_finds(
+    facts: Facts, done: list[tuple[ActivityKind, int]]
+) -> None:
+    history = [
+        Activity(activity_id=str(number), kind=kind, occurred_at=NOW - timedelta(microseconds=age), known_at=NOW)
+        for number, (kind, age) in enumerate(done)
+    ]
+    instants = [NOW + step * MILLISECOND for step in range(1_800)]  # the longest window is 1,728 ms
+    limit = HASTY.qualification.leave_below
+    scores = [score_lead(HASTY, Lead(employees=300), facts, history, at) for at in instants]
+    found = next((at for at, result in zip(instants, scores, strict=True) if result.raw < limit), None)
+    assert falls_below_at(HASTY, scores[0], history, NOW) == found
+
+
+@given(leads, facts_of_leads, histories)
+@settings(max_examples=50, deadline=None)
+def test_an_activity_counts_up_to_the_end_of_its_look_back_window_and_not_from_there_on(
+    lead: Lead, facts: Facts, history: History
+) -> None:
+    demo = Activity(activity_id="demo", kind="demo_request", occurred_at=NOW, known_at=NOW)
+    ends_at = NOW + timedelta(days=3.5)
+    older = [each for each in history if each.kind not in {"demo_request", "meeting"}]
+    microsecond = timedelta(microseconds=1)
+    before, at = (
+        score_lead(LEAVING, lead, facts, [*older, demo], when).raw - score_lead(LEAVING, lead, facts, older, when).raw
+        for when in (ends_at - microsecond, ends_at)
+    )
+    assert (before, at) == (2523, 0)
 
 
 def test_the_crossing_of_a_plain_lead_is_where_the_half_life_says() -> None:

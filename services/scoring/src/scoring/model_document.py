@@ -1,6 +1,7 @@
 """From the YAML text of a scoring model to a model that runs, or to the list of what is wrong with it."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from importlib.resources import files
 from typing import Any
@@ -20,9 +21,10 @@ from scoring.domain.model import (
     Signal,
 )
 from scoring.domain.points import to_hundredths
-from scoring.model_rules import find_faults
+from scoring.model_rules import ACCOUNT_GROUP, Finding, find_faults
 from scoring.model_schema import (
     ConditionPart,
+    DecayPart,
     EngagementPart,
     FitPart,
     FrequencyPart,
@@ -30,9 +32,11 @@ from scoring.model_schema import (
     NegativePart,
     RulePart,
 )
+from scoring.model_words import list_examples, word_condition
 from shared.documents import DocumentInvalid, load_yaml
 
 SECONDS_A_DAY = 86_400
+MOST_FAULTS = 100  # named in one answer; a document of half a megabyte can hold a hundred thousand
 
 
 def default_model_text() -> str:
@@ -45,11 +49,10 @@ def parse_model(text: str) -> ScoringModel:
     try:
         document = ModelDocument.model_validate(load_yaml(text))
     except ValidationError as invalid:
-        raise DocumentInvalid(
-            errors=[{"pointer": _pointer(error["loc"]), "detail": error["msg"]} for error in invalid.errors()]
-        ) from None
+        errors = invalid.errors(include_url=False, include_context=False, include_input=False)
+        raise _refusal([(_pointer(error["loc"]), error["msg"]) for error in errors]) from None
     if faults := find_faults(document):
-        raise DocumentInvalid(errors=[{"pointer": pointer, "detail": detail} for pointer, detail in faults])
+        raise _refusal(faults)
     return compile_model(document)
 
 
@@ -59,8 +62,9 @@ def compile_model(document: ModelDocument) -> ScoringModel:
     return ScoringModel(
         name=document.name,
         fit=tuple(_fit(name, group) for name, group in document.fit.items()),
-        engagement=tuple(
-            _engagement(name, group, document.decay.half_life_days) for name, group in document.engagement.items()
+        engagement=(
+            *(_engagement(name, group, document.decay) for name, group in document.engagement.items()),
+            *([] if document.account is None else [_account(document.account, document.decay)]),
         ),
         negative=tuple(_negative(name, group) for name, group in document.negative.items()),
         grades=(("A", to_hundredths(grades.A)), ("B", to_hundredths(grades.B)), ("C", to_hundredths(grades.C))),
@@ -69,7 +73,15 @@ def compile_model(document: ModelDocument) -> ScoringModel:
             leave_below=to_hundredths(mql.threshold - mql.hysteresis),
             grades=frozenset(mql.grades),
         ),
+        ranking=document.ranking,
     )
+
+
+def _refusal(faults: Sequence[Finding]) -> DocumentInvalid:
+    errors = [{"pointer": pointer, "detail": detail} for pointer, detail in faults[:MOST_FAULTS]]
+    if len(faults) > MOST_FAULTS:
+        errors.append({"pointer": "", "detail": f"and {len(faults) - MOST_FAULTS} more faults"})
+    return DocumentInvalid(errors)
 
 
 def _fit(name: str, group: FitPart) -> FitGroup:
@@ -79,7 +91,7 @@ def _fit(name: str, group: FitPart) -> FitGroup:
     return FitGroup(name=name, cap=to_hundredths(group.cap), choice=group.choose, rules=tuple(rules))
 
 
-def _engagement(name: str, group: EngagementPart, default_days: float) -> EngagementGroup:
+def _engagement(name: str, group: EngagementPart, decay: DecayPart) -> EngagementGroup:
     return EngagementGroup(
         name=name,
         cap=to_hundredths(group.cap),
@@ -88,13 +100,20 @@ def _engagement(name: str, group: EngagementPart, default_days: float) -> Engage
                 signal_id=part.id,
                 kind=part.activity,
                 points=to_hundredths(part.points),
-                half_life=(part.half_life_days or default_days) * SECONDS_A_DAY,
+                half_life=(part.half_life_days or decay.half_life_days) * SECONDS_A_DAY,
                 frequency=_frequency(part.at_most),
                 where=_where(part.where),
+                look_back=_look_back(part.look_back_days or decay.look_back_days),
             )
             for part in group.signals
         ),
     )
+
+
+def _account(group: EngagementPart, decay: DecayPart) -> EngagementGroup:
+    """Return the group that counts what colleagues did."""
+    compiled = _engagement(ACCOUNT_GROUP, group, decay)
+    return replace(compiled, signals=tuple(replace(signal, of_account=True) for signal in compiled.signals))
 
 
 def _negative(name: str, group: NegativePart) -> NegativeGroup:
@@ -120,22 +139,34 @@ def _frequency(part: FrequencyPart | None) -> FrequencyCap | None:
     return None if part is None else FrequencyCap(part.times, timedelta(days=part.days))
 
 
+def _look_back(days: float | None) -> timedelta | None:
+    return None if days is None else timedelta(days=days)
+
+
 def _where(where: dict[str, list[str]]) -> tuple[tuple[str, frozenset[str]], ...]:
     return tuple((key, frozenset(values)) for key, values in where.items())
 
 
 def _rule(part: RulePart) -> Rule:
     inputs = {field.name: field for field in _inputs(part.when)}
-    return Rule(part.id, to_hundredths(part.points), _condition(part.when), tuple(inputs.values()))
+    return Rule(
+        rule_id=part.id,
+        points=to_hundredths(part.points),
+        condition=compile_condition(part.when),
+        inputs=tuple(inputs.values()),
+        wording=word_condition(part.when),
+        examples=tuple((field, list_examples(part.when, field)) for field in inputs.values()),
+    )
 
 
-def _condition(part: ConditionPart) -> Condition:
+def compile_condition(part: ConditionPart) -> Condition:
+    """Return a valid *part* in the form that is asked."""
     if part.all is not None:
-        return all_of([_condition(each) for each in part.all])
+        return all_of([compile_condition(each) for each in part.all])
     if part.any is not None:
-        return any_of([_condition(each) for each in part.any])
+        return any_of([compile_condition(each) for each in part.any])
     if part.none is not None:
-        return none_of([_condition(each) for each in part.none])
+        return none_of([compile_condition(each) for each in part.none])
     field = _field(part)
     if part.is_in is not None:
         return is_in(field, part.is_in)

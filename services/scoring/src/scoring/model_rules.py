@@ -1,16 +1,21 @@
 """What a scoring model document must be beyond its shape, so that no version can go live that means nothing."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
+from math import ceil, inf
 from typing import Final
 
 from scoring.domain.fields import CUSTOM_PREFIX, FIELD_NAMES, find_field
+from scoring.model_conditions import Reasoning, most_at_once
 from scoring.model_schema import (
     ConditionPart,
+    DecayPart,
     EngagementPart,
     FitPart,
     ModelDocument,
     NegativePart,
+    RulePart,
     ScoredPart,
+    SignalPart,
 )
 
 Finding = tuple[str, str]
@@ -23,7 +28,12 @@ SEED_ENGAGEMENT: Final = (
 )  # fmt: skip
 SEED_NEGATIVE: Final = ("competitor", "student_email", "unsubscribe")
 
+ACCOUNT_GROUP: Final = "account"
+"""What the lines of an explanation call the group that counts what colleagues did."""
+
 DEEPEST_CONDITION: Final = 8  # levels of all/any/none; every level costs stack and time for each lead
+MOST_TESTS: Final = 2000  # of fields, in all conditions: each is made for every lead, 0.2 µs
+MOST_SIGNALS: Final = 500  # in all groups: each is asked about every activity of its kind
 
 _TESTS: Final = ("is_in", "has_words", "at_least", "at_most", "is_true", "is_set")
 _COMBINATIONS: Final = ("all", "any", "none")
@@ -43,12 +53,16 @@ def find_faults(document: ModelDocument) -> list[Finding]:
 def _faults(document: ModelDocument) -> Iterator[Finding]:
     yield from _missing_groups(document)
     yield from _repeated_names(document)
+    yield from _size_faults(document)
+    reasoning = Reasoning()
     for name, fit in document.fit.items():
-        yield from _fit_faults(f"/fit/{name}", fit)
+        yield from _fit_faults(f"/fit/{name}", fit, reasoning)
     for name, engagement in document.engagement.items():
-        yield from _engagement_faults(f"/engagement/{name}", engagement)
+        yield from _engagement_faults(f"/engagement/{name}", engagement, document.decay)
+    if document.account is not None:
+        yield from _engagement_faults("/account", document.account, document.decay)
     for name, negative in document.negative.items():
-        yield from _negative_faults(f"/negative/{name}", negative)
+        yield from _negative_faults(f"/negative/{name}", negative, reasoning)
     yield from _limit_faults(document)
 
 
@@ -64,7 +78,7 @@ def _missing_groups(document: ModelDocument) -> Iterator[Finding]:
 
 
 def _repeated_names(document: ModelDocument) -> Iterator[Finding]:
-    seen: set[str] = set()
+    seen: set[str] = set() if document.account is None else {ACCOUNT_GROUP}
     for half, names in (
         ("fit", document.fit),
         ("engagement", document.engagement),
@@ -76,38 +90,103 @@ def _repeated_names(document: ModelDocument) -> Iterator[Finding]:
             seen.add(name)
 
 
-def _fit_faults(pointer: str, group: FitPart) -> Iterator[Finding]:
+def _size_faults(document: ModelDocument) -> Iterator[Finding]:
+    """Yield the first rule and the first signal that are too many."""
+    tests = signals = 0
+    for half, groups in (("fit", document.fit), ("negative", document.negative)):
+        for name, rules in ((name, group.rules) for name, group in groups.items()):
+            for index, rule in enumerate(rules):
+                before, tests = tests, tests + _count_tests(rule.when)
+                if before <= MOST_TESTS < tests:
+                    yield f"/{half}/{name}/rules/{index}", f"the document has more than {MOST_TESTS} tests of fields"
+    for half, parts in (("engagement", document.engagement), ("negative", document.negative)):
+        for name, group in parts.items():
+            before, signals = signals, signals + len(group.signals)
+            if before <= MOST_SIGNALS < signals:
+                yield f"/{half}/{name}/signals", f"the document has more than {MOST_SIGNALS} signals"
+
+
+def _count_tests(condition: ConditionPart) -> int:
+    parts = [*(condition.all or ()), *(condition.any or ()), *(condition.none or ())]
+    return sum(map(_count_tests, parts)) if parts else 1
+
+
+def _fit_faults(pointer: str, group: FitPart, reasoning: Reasoning) -> Iterator[Finding]:
     yield from _point_faults(f"{pointer}/cap", group.cap, lowest=0)
     yield from _repeated_ids(f"{pointer}/rules", group.rules)
+    sound = yield from _rule_faults(pointer, group.rules, reasoning)
     for index, rule in enumerate(group.rules):
         yield from _point_faults(f"{pointer}/rules/{index}/points", rule.points, lowest=0)
-        yield from _condition_faults(f"{pointer}/rules/{index}/when", rule.when)
         if rule.points > group.cap:
             yield f"{pointer}/cap", f"the cap {group.cap:g} is below rule {rule.id} ({rule.points:g} points)"
-    points = [rule.points for rule in group.rules]
-    reachable = max(points) if group.choose == "best" else sum(points)
+    if group.choose == "best":
+        yield from _outbid_rules(f"{pointer}/rules", group.rules, sound, reasoning)
+        reachable = max(rule.points for rule in group.rules)
+    else:
+        reachable = most_at_once([(rule.when, rule.points) for rule in group.rules])
     if reachable < group.cap:
         yield f"{pointer}/cap", f"the cap {group.cap:g} cannot be reached: the rules give at most {reachable:g}"
 
 
-def _engagement_faults(pointer: str, group: EngagementPart) -> Iterator[Finding]:
+def _rule_faults(
+    pointer: str, rules: Sequence[RulePart], reasoning: Reasoning
+) -> Generator[Finding, None, frozenset[int]]:
+    """Yield what is wrong with the conditions; return the places of those that are sound."""
+    sound = set()
+    for index, rule in enumerate(rules):
+        faults = [*_condition_faults(f"{pointer}/rules/{index}/when", rule.when)]
+        if not faults and reasoning.is_impossible(rule.when):
+            faults = [(f"{pointer}/rules/{index}/when", "its tests exclude each other: the rule can never apply")]
+        yield from faults
+        if not faults:
+            sound.add(index)
+    return frozenset(sound)
+
+
+def _outbid_rules(
+    pointer: str, rules: Sequence[RulePart], sound: Collection[int], reasoning: Reasoning
+) -> Iterator[Finding]:
+    """Yield the rules that are never the best: whoever meets one meets one that comes before it, too."""
+    by_points = sorted(sound, key=lambda index: (-rules[index].points, index))
+    for place, index in enumerate(by_points):
+        better = [rules[each] for each in by_points[:place]]
+        if reasoning.is_covered(rules[index].when, [rule.when for rule in better]):
+            yield f"{pointer}/{index}", f"rule {rules[index].id} can never count: broader rules give at least as much"
+
+
+def _engagement_faults(pointer: str, group: EngagementPart, decay: DecayPart) -> Iterator[Finding]:
     yield from _point_faults(f"{pointer}/cap", group.cap, lowest=0)
     yield from _repeated_ids(f"{pointer}/signals", group.signals)
     for index, signal in enumerate(group.signals):
         yield from _point_faults(f"{pointer}/signals/{index}/points", signal.points, lowest=0)
         if signal.points > group.cap:
             yield f"{pointer}/cap", f"the cap {group.cap:g} is below signal {signal.id} ({signal.points:g} points)"
-    if group.cap > 0 and all(signal.points == 0 for signal in group.signals):
-        yield f"{pointer}/cap", f"the cap {group.cap:g} cannot be reached: no signal gives points"
+    reachable = sum(_most_of_signal(signal, decay) for signal in group.signals)
+    if reachable < group.cap:
+        yield f"{pointer}/cap", f"the cap {group.cap:g} cannot be reached: the signals give at most {reachable:.4g}"
 
 
-def _negative_faults(pointer: str, group: NegativePart) -> Iterator[Finding]:
+def _most_of_signal(signal: SignalPart, decay: DecayPart) -> float:
+    """Return an upper bound of what a signal can give at one instant, with its limits used up in every window of its
+    frequency cap: the present one, the one that just ended, and those before, each a window older."""
+    if signal.points == 0:
+        return 0.0
+    if signal.at_most is None:
+        return inf
+    days, half_life = signal.at_most.days, signal.half_life_days or decay.half_life_days
+    left = 2 ** (-days / half_life)
+    look_back = signal.look_back_days or decay.look_back_days
+    ended = 1 / (1 - left) if look_back is None else (1 - left ** ceil(look_back / days)) / (1 - left)
+    return signal.points * signal.at_most.times * (1 + ended)
+
+
+def _negative_faults(pointer: str, group: NegativePart, reasoning: Reasoning) -> Iterator[Finding]:
     yield from _point_faults(f"{pointer}/floor", group.floor, highest=0)
     yield from _repeated_ids(f"{pointer}/rules", group.rules)
     yield from _repeated_ids(f"{pointer}/signals", group.signals)
+    yield from _rule_faults(pointer, group.rules, reasoning)
     for index, rule in enumerate(group.rules):
         yield from _point_faults(f"{pointer}/rules/{index}/points", rule.points, highest=0)
-        yield from _condition_faults(f"{pointer}/rules/{index}/when", rule.when)
     for index, signal in enumerate(group.signals):
         yield from _point_faults(f"{pointer}/signals/{index}/points", signal.points, highest=0)
     parts: list[ScoredPart] = [*group.rules, *group.signals]
@@ -116,6 +195,11 @@ def _negative_faults(pointer: str, group: NegativePart) -> Iterator[Finding]:
         yield pointer, "a negative group needs a rule or a signal"
     elif min(points) < group.floor:
         yield f"{pointer}/floor", f"the floor {group.floor:g} is above a rule of {min(points):g} points"
+    elif not any(signal.points < 0 for signal in group.signals) and sum(points) > group.floor:
+        yield (
+            f"{pointer}/floor",
+            f"the floor {group.floor:g} cannot be reached: the rules take at most {-sum(points):g}",
+        )
 
 
 def _limit_faults(document: ModelDocument) -> Iterator[Finding]:
@@ -133,9 +217,16 @@ def _limit_faults(document: ModelDocument) -> Iterator[Finding]:
         yield "/mql/threshold", "must be above 0"
     if mql.hysteresis >= mql.threshold:
         yield "/mql/hysteresis", "must be below the threshold: a lead could never leave"
-    most = min(100.0, most_fit + sum(group.cap for group in document.engagement.values()))
+    most_engagement = sum(group.cap for group in document.engagement.values())
+    most_engagement += 0 if document.account is None else document.account.cap
+    most = min(100.0, most_fit + most_engagement)
     if mql.threshold > most:
         yield "/mql/threshold", f"cannot be reached: a score is at most {most:g}"
+    else:
+        below = {"A": most_fit, "B": grades.A, "C": grades.B, "D": grades.C}
+        most = max(min(most_fit, below[letter]) for letter in mql.grades) + most_engagement
+        if mql.threshold > most:
+            yield "/mql/grades", f"with these grades a score is at most {most:g}: no lead can reach the threshold"
     if len(set(mql.grades)) < len(mql.grades):
         yield "/mql/grades", "a letter stands twice"
 
@@ -188,6 +279,9 @@ def _test_faults(pointer: str, condition: ConditionPart, tests: list[str]) -> It
         fitting = ", ".join(sorted(_TESTS_OF_SORT[field.sort]))
         yield f"{pointer}/{wrong[0]}", f"does not fit {field.name}, which takes {fitting}"
         return
+    for index, phrase in enumerate(condition.has_words or ()):
+        if phrase != phrase.strip():
+            yield f"{pointer}/has_words/{index}", "has spaces around it, so that it is hardly ever found"
     for index, value in enumerate(condition.is_in or ()):
         if field.choices and value not in field.choices:
             yield f"{pointer}/is_in/{index}", f"{field.name} is never this; known: {', '.join(sorted(field.choices))}"

@@ -11,6 +11,7 @@ Text = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Words = Annotated[list[Text], Field(min_length=1, max_length=500)]
 Points = Annotated[float, Field(ge=-1000, le=1000, allow_inf_nan=False)]
 HalfLifeDays = Annotated[float, Field(gt=0, le=3650, allow_inf_nan=False)]
+LookBackDays = Annotated[float, Field(gt=0, le=3650, allow_inf_nan=False)]
 
 
 class Part(BaseModel):
@@ -55,11 +56,16 @@ class FrequencyPart(Part):
 
 
 class SignalPart(ScoredPart):
-    """Points per occurrence of an activity, optionally only where its details have one of the given values."""
+    """Points per occurrence of an activity, optionally only where its details have one of the given values.
+
+    An occurrence halves every ``half_life_days`` and counts while it is younger than ``look_back_days``; of those
+    that do, ``at_most`` lets the latest count.
+    """
 
     activity: ActivityKind
     where: Annotated[dict[Text, Words], Field(max_length=20)] = {}
     half_life_days: HalfLifeDays | None = None
+    look_back_days: LookBackDays | None = None
     at_most: FrequencyPart | None = None
 
 
@@ -95,9 +101,10 @@ class NegativePart(Part):
 
 
 class DecayPart(Part):
-    """The half-life of signals that do not name their own."""
+    """Half-life and look-back window of signals that do not name their own. No window: occurrences only fade."""
 
     half_life_days: HalfLifeDays = 14
+    look_back_days: LookBackDays | None = None
 
 
 class GradesPart(Part):
@@ -117,13 +124,19 @@ class QualificationPart(Part):
 
 
 class ModelDocument(Part):
-    """A scoring model."""
+    """A scoring model.
+
+    ``account``: what colleagues of a lead did counts for it, under a cap of its own; left out: it does not.
+    ``ranking``: what leads are ordered by: their points, or the probability that a predictive model gives them.
+    """
 
     name: Name
     description: Annotated[str, StringConstraints(max_length=2000)] = ""
     decay: DecayPart = DecayPart()
     grades: GradesPart
     mql: QualificationPart
+    ranking: Literal["points", "probability"] = "points"
     fit: Annotated[dict[Name, FitPart], Field(max_length=50)]
     engagement: Annotated[dict[Name, EngagementPart], Field(max_length=50)]
+    account: EngagementPart | None = None
     negative: Annotated[dict[Name, NegativePart], Field(max_length=50)]

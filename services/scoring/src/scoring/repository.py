@@ -1,17 +1,21 @@
 """Scores, their history and activities in Postgres: set-based, one statement per step of a batch."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
 import msgspec
 from sqlalchemy import select, tuple_
 
+from scoring.accounts import AccountRepository
+from scoring.domain.account import account_of, colleagues_activities
 from scoring.domain.activity import Activity
 from scoring.domain.decision import Decision, LeadState, Profile
 from scoring.domain.model import ScoringModel
 from scoring.domain.score import Line
+from scoring.outcomes.repository import OutcomeRepository
+from scoring.prediction.repository import LivePrediction, LivePredictions, Predicted, PredictionRepository
 from scoring.stored import pack_lines, pack_profile, unpack_lines, unpack_profile
 from scoring.tables import lead_score, score_decision
 from shared.db import Record, Sql
@@ -34,12 +38,12 @@ _TRY_LOCK = "SELECT key FROM unnest($2::int[]) AS keys (key) WHERE pg_try_adviso
 # look by key: as a plain join it is planned as a scan of the whole table while the table is young, and stays so.
 _STATE = """
     SELECT wanted.lead_id::text, score.profile_id::text, score.profile, coalesce(score.is_mql, false) AS is_mql,
-           done.ids, done.kinds, done.occurred_at, done.known_at, done.details
+           score.points, done.ids, done.kinds, done.occurred_at, done.known_at, done.details
 """
 _FROM = """
     FROM unnest($1::uuid[]) AS wanted (lead_id)
     LEFT JOIN LATERAL (
-        SELECT lead_score.profile_id, lead_score.is_mql,
+        SELECT lead_score.profile_id, lead_score.is_mql, lead_score.points,
                (SELECT decision.profile FROM score_decision AS decision
                 WHERE decision.lead_id = lead_score.lead_id AND decision.decision_id = lead_score.profile_id) AS profile
         FROM lead_score WHERE lead_score.lead_id = wanted.lead_id LIMIT 1
@@ -79,10 +83,10 @@ _SAVE = f"""
     WITH decided AS (
         SELECT * FROM unnest(
             $3::uuid[], $4::uuid[], $5::text[], $6::float8[], $7::float8[], $8::float8[], $9::float8[], $10::text[],
-            $11::boolean[], $12::bytea[], $13::uuid[], $14::bytea[], $15::integer[]
+            $11::boolean[], $12::bytea[], $13::uuid[], $14::bytea[], $15::integer[], $16::float8[], $17::integer[]
         ) AS input (
             decision_id, lead_id, trigger, points, raw, fit, engagement, grade, is_mql, profile, profile_id, lines,
-            place
+            place, probability, prediction_version
         )
     ), history AS (
         INSERT INTO score_decision (lead_id, decision_id, trigger, scored_at, model_version, points, raw, fit,
@@ -91,19 +95,35 @@ _SAVE = f"""
         FROM decided
     ), new AS (
         INSERT INTO lead_score (lead_id, decision_id, trigger, scored_at, model_version, points, raw, fit,
-                                engagement, grade, is_mql, profile_id, lines)
-        SELECT lead_id, decision_id, trigger, $1, $2, points, raw, fit, engagement, grade, is_mql, profile_id, lines
+                                engagement, grade, is_mql, profile_id, lines, probability, prediction_version)
+        SELECT lead_id, decision_id, trigger, $1, $2, points, raw, fit, engagement, grade, is_mql, profile_id, lines,
+               probability, prediction_version
         FROM decided WHERE place = {_LATEST_OF_NEW}
+    ), placed AS ( -- leads with a submission: the account they are in now and the one they were in
+        SELECT input.lead_id, input.account, known.lead_id IS NOT NULL AS is_known, known.account AS was
+        FROM unnest($18::uuid[], $19::uuid[]) AS input (lead_id, account)
+        LEFT JOIN LATERAL (
+            SELECT lead_id, account FROM lead_account WHERE lead_account.lead_id = input.lead_id LIMIT 1
+        ) AS known ON true
+    ), joined AS (
+        INSERT INTO lead_account (lead_id, account, known_at)
+        SELECT lead_id, account, $1 FROM placed WHERE NOT is_known AND account IS NOT NULL
+    ), moved AS (
+        INSERT INTO lead_account (lead_id, account, known_at)
+        SELECT lead_id, account, $1 FROM placed WHERE is_known AND account IS DISTINCT FROM was
+        ON CONFLICT (lead_id) DO UPDATE SET account = EXCLUDED.account, known_at = EXCLUDED.known_at
     )
     INSERT INTO lead_score AS score (lead_id, decision_id, trigger, scored_at, model_version, points, raw, fit,
-                                     engagement, grade, is_mql, profile_id, lines)
-    SELECT lead_id, decision_id, trigger, $1, $2, points, raw, fit, engagement, grade, is_mql, profile_id, lines
+                                     engagement, grade, is_mql, profile_id, lines, probability, prediction_version)
+    SELECT lead_id, decision_id, trigger, $1, $2, points, raw, fit, engagement, grade, is_mql, profile_id, lines,
+           probability, prediction_version
     FROM decided WHERE place = {_LATEST_OF_KNOWN}
     ON CONFLICT (lead_id) DO UPDATE SET
         decision_id = EXCLUDED.decision_id, trigger = EXCLUDED.trigger, scored_at = EXCLUDED.scored_at,
         model_version = EXCLUDED.model_version, points = EXCLUDED.points, raw = EXCLUDED.raw, fit = EXCLUDED.fit,
         engagement = EXCLUDED.engagement, grade = EXCLUDED.grade, is_mql = EXCLUDED.is_mql,
-        profile_id = EXCLUDED.profile_id, lines = EXCLUDED.lines
+        profile_id = EXCLUDED.profile_id, lines = EXCLUDED.lines, probability = EXCLUDED.probability,
+        prediction_version = EXCLUDED.prediction_version
 """  # noqa: S608 - constants
 
 _DECISION_AT = """
@@ -115,6 +135,10 @@ _PROFILE_AT = """
     SELECT profile FROM score_decision
     WHERE lead_id = $1 AND scored_at <= $2 AND profile IS NOT NULL ORDER BY decision_id DESC LIMIT 1
 """
+_PROFILES_UNTIL = """
+    SELECT scored_at, profile FROM score_decision
+    WHERE lead_id = $1 AND scored_at <= $2 AND profile IS NOT NULL ORDER BY decision_id DESC LIMIT $3
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,19 +148,41 @@ class KnownAt:
     profile: Profile
     activities: tuple[Activity, ...]
     decision: Record
+    colleagues: tuple[Activity, ...] = ()
+    """What others of its account did, where the model that decided or the live one counts that."""
+
+    @property
+    def scored_activities(self) -> tuple[Activity, ...]:
+        """Return everything a score looks at."""
+        return (*self.activities, *self.colleagues)
 
 
 class ScoringRepository:
     """Everything scoring stores. Built per transaction; reads and writes only inside it."""
 
-    def __init__(self, sql: Sql, models: DocumentStore[ScoringModel]) -> None:
+    def __init__(
+        self, sql: Sql, models: DocumentStore[ScoringModel], live_predictions: LivePredictions | None = None
+    ) -> None:
         self._sql = sql
         self._models = models
+        self._live_predictions = live_predictions
+        self.outcomes = OutcomeRepository(sql)
+        self.accounts = AccountRepository(sql)
+        self.predictions = PredictionRepository(sql)
 
     @property
     def live_model(self) -> LiveDocument[ScoringModel]:
         """The model in force, and its version."""
         return self._models.live
+
+    async def find_live_prediction(self) -> LivePrediction | None:
+        """Return the predictive model in force, as of the last second; None if there is none."""
+        return None if self._live_predictions is None else await self._live_predictions.get(self._sql)
+
+    def forget_live_prediction(self) -> None:
+        """Look again which predictive model is in force: it was changed here."""
+        if self._live_predictions is not None:
+            self._live_predictions.forget()
 
     async def get_model(self, version: str) -> ScoringModel:
         """Return a version of the model. Errors: `DocumentNotFound`."""
@@ -164,8 +210,8 @@ class ScoringRepository:
     async def add_activities(
         self, lead_ids: Sequence[str], activities: Sequence[tuple[str, Activity]]
     ) -> tuple[dict[str, LeadState], set[tuple[str, str]]]:
-        """Store (lead_id, activity) pairs. Return the state every lead had before, and (lead_id, activity_id) of
-        those that were not known before."""
+        """Store (lead_id, activity) pairs, the outcomes among them also as such. Return the state every lead had
+        before, and (lead_id, activity_id) of those that were not known before."""
         if not activities:
             return await self.load_states(lead_ids), set()
         rows = await self._sql.fetch(
@@ -181,6 +227,7 @@ class ScoringRepository:
             [_ENCODE(activity.detail) if activity.detail else None for _, activity in activities],
         )
         fresh = {(row["lead_id"], activity_id) for row in rows for activity_id in row["fresh"] or ()}
+        await self.outcomes.add([each for each in activities if (each[0], each[1].activity_id) in fresh])
         return {row["lead_id"]: _state(row) for row in rows}, fresh
 
     async def load_states(self, lead_ids: Sequence[str]) -> dict[str, LeadState]:
@@ -188,11 +235,15 @@ class ScoringRepository:
         rows = await self._sql.fetch(_LOAD, list(lead_ids), MOST_ACTIVITIES, None)
         return {row["lead_id"]: _state(row) for row in rows}
 
-    async def save_decisions(self, decisions: Sequence[Decision], version: str, now: datetime) -> None:
-        """Append *decisions* to the history and make the last of each lead its current score."""
+    async def save_decisions(
+        self, decisions: Sequence[Decision], version: str, now: datetime, predicted: Predicted | None = None
+    ) -> None:
+        """Append *decisions* to the history and make the last of each lead its current score, with what is
+        *predicted* of it beside it."""
         if not decisions:
             return
         latest = {decision.lead_id: index for index, decision in enumerate(decisions)}
+        accounts = {each.lead_id: account_of(each.profile.facts) for each in decisions if each.trigger == "submission"}
         ids = [new_id() for _ in decisions]
         profile_ids: list[str | None] = []
         brought: dict[str, str] = {}  # by the submissions of this batch
@@ -224,6 +275,10 @@ class ScoringRepository:
                 else _LATEST_OF_KNOWN
                 for index, decision in enumerate(decisions)
             ],
+            [None if predicted is None else predicted.probabilities.get(each.lead_id) for each in decisions],
+            [None if predicted is None else predicted.version] * len(decisions),
+            list(accounts),
+            list(accounts.values()),
         )
 
     async def find_known_at(self, lead_id: str, at: datetime) -> KnownAt | None:
@@ -233,7 +288,24 @@ class ScoringRepository:
         if decision is None or profile is None:
             return None
         rows = await self._sql.fetch(_LOAD, [lead_id], MOST_ACTIVITIES, at)
-        return KnownAt(unpack_profile(profile), tuple(_state(rows[0]).activities), decision)
+        known = KnownAt(unpack_profile(profile), tuple(_state(rows[0]).activities), decision)
+        colleagues = await self._list_colleagues_activities(lead_id, known, at)
+        return replace(known, colleagues=tuple(colleagues))
+
+    async def _list_colleagues_activities(self, lead_id: str, known: KnownAt, at: datetime) -> list[Activity]:
+        """Return what others of the lead's account did by *at*, if a model that may be asked about it counts that."""
+        account = account_of(known.profile.facts)
+        models = [self.live_model.value, await self.get_model(known.decision["model_version"])]
+        kinds = {kind for model in models for kind in model.account_signals_of}
+        if account is None or not kinds:
+            return []
+        deeds = await self.accounts.list_deeds([account], kinds, at)
+        return colleagues_activities(deeds.get(account, ()), lead_id)
+
+    async def list_profiles(self, lead_id: str, at: datetime, limit: int) -> list[tuple[datetime, Profile]]:
+        """Return who the lead was said to be and since when, up to *at*, newest first."""
+        rows = await self._sql.fetch(_PROFILES_UNTIL, lead_id, at, limit)
+        return [(row["scored_at"], unpack_profile(row["profile"])) for row in rows]
 
     async def find_lines(self, lead_id: str, decision_id: str) -> tuple[Line, ...] | None:
         """Return the stored explanation of a lead's latest decision; None if *decision_id* is not the latest."""
@@ -303,4 +375,5 @@ def _state(row: Record) -> LeadState:
         activities=activities,
         is_mql=row["is_mql"],
         profile_id=row["profile_id"],
+        decided_points=row["points"],
     )

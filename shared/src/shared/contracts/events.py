@@ -9,9 +9,11 @@ from shared.contracts.lead import ConsentSignal, ConsentVerdict, DeliveryKey, Fa
 ActivityKind = Literal[
     "website_visit", "content_download", "email_open", "email_click", "email_reply", "webinar_registration",
     "webinar_attendance", "demo_request", "trial_usage", "meeting", "unsubscribe", "hard_bounce", "complaint",
-    "first_touch", "accepted", "rejected", "opportunity", "won", "lost",
+    "first_touch", "accepted", "rejected", "opportunity", "won", "lost", "trial_started", "seats_added",
+    "key_feature_used", "pricing_page_view",
 ]  # fmt: skip
-"""What a known lead did, or what the CRM reports of it (first_touch .. lost)."""
+"""What a known lead did, what the CRM reports of it (first_touch .. lost), and what the product or the web site saw it
+do (trial_started .. pricing_page_view)."""
 
 
 class LeadCaptured(Event, frozen=True, kw_only=True, omit_defaults=True):

@@ -8,13 +8,18 @@ from shared.contracts import ActivityKind
 
 
 class Activity(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing a lead did. Both instants are aware UTC."""
+    """One thing a lead did. Both instants are aware UTC.
+
+    ``is_colleagues``: not the lead itself did it but somebody else of the same account. Only the signals of a model's
+    account group count it.
+    """
 
     activity_id: str
     kind: ActivityKind
     occurred_at: datetime
     known_at: datetime
     detail: dict[str, str] = {}
+    is_colleagues: bool = False
 
     @property
     def counts_from(self) -> datetime:

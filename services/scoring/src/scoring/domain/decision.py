@@ -1,5 +1,6 @@
 """What happens to a lead's score when something happened to the lead, or when enough time has passed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -13,7 +14,8 @@ from scoring.domain.points import to_points
 from scoring.domain.score import ScoreResult, score_lead
 from shared.contracts import Facts, Lead, Origin, Score
 
-Trigger = Literal["submission", "activity", "decay"]
+Trigger = Literal["submission", "activity", "decay", "account"]
+"""``account``: colleagues did something."""
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,7 +31,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
 class LeadState:
     """A lead as scoring knows it. ``profile`` is None while only activities of it are known.
 
-    ``profile_id``: the stored decision that brought the profile; None if none is stored yet.
+    ``profile_id``: the stored decision that brought the profile; None if none is stored yet. ``decided_points``: the
+    score of its latest decision. ``colleagues``: what others of its account did, if the model counts that.
     """
 
     lead_id: str
@@ -37,6 +40,12 @@ class LeadState:
     activities: list[Activity] = field(default_factory=list)
     is_mql: bool = False
     profile_id: str | None = None
+    decided_points: float | None = None
+    colleagues: Sequence[Activity] = ()
+
+    def scored_activities(self) -> list[Activity]:
+        """Return everything a score looks at."""
+        return [*self.activities, *self.colleagues] if self.colleagues else self.activities
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -60,7 +69,7 @@ def on_submission(
     """Take the profile of a submission, add the activities it proves, score. Changes *state*."""
     state.profile = profile
     state.activities.extend(activities)
-    return _decide(model, version, state, profile, "submission", now)
+    return _decide(model, version, state, profile, "submission", _score(model, state, profile, now), now)
 
 
 def on_activity(
@@ -71,22 +80,34 @@ def on_activity(
     state.activities.append(activity)
     if state.profile is None or not model.counts(activity.kind):
         return None
-    return _decide(model, version, state, state.profile, "activity", now)
+    return _decide(model, version, state, state.profile, "activity", _score(model, state, state.profile, now), now)
 
 
 def on_decay(model: ScoringModel, version: str, state: LeadState, now: datetime) -> Decision | None:
     """Decay was said to take the lead below the limit by now. None if it did not. Changes *state*."""
     if state.profile is None or not state.is_mql:
         return None
-    result = score_lead(model, state.profile.lead, state.profile.facts, state.activities, now)
+    result = _score(model, state, state.profile, now)
     if model.is_qualified(result.points, result.grade, was_qualified=True):
         return None
-    return _decide(model, version, state, state.profile, "decay", now)
+    return _decide(model, version, state, state.profile, "decay", result, now)
+
+
+def on_colleague(model: ScoringModel, version: str, state: LeadState, now: datetime) -> Decision | None:
+    """Score again, because colleagues did something. None if that neither raised the decided score nor took the lead
+    across the MQL limit: what decay took meanwhile is no news. Changes *state*."""
+    if state.profile is None:
+        return None
+    result = _score(model, state, state.profile, now)
+    is_mql = model.is_qualified(result.points, result.grade, was_qualified=state.is_mql)
+    if is_mql == state.is_mql and to_points(result.points) <= (state.decided_points or 0.0):
+        return None
+    return _decide(model, version, state, state.profile, "account", result, now)
 
 
 def mql_ends_at(model: ScoringModel, state: LeadState, result: ScoreResult, now: datetime) -> datetime | None:
     """Return when decay alone will end the lead's MQL state; None if it has none or keeps it for good."""
-    return falls_below_at(model, result, state.activities, now) if state.is_mql else None
+    return falls_below_at(model, result, state.scored_activities(), now) if state.is_mql else None
 
 
 def contract_score(result: ScoreResult, *, is_mql: bool, version: str, now: datetime) -> Score:
@@ -103,10 +124,19 @@ def contract_score(result: ScoreResult, *, is_mql: bool, version: str, now: date
     )
 
 
+def _score(model: ScoringModel, state: LeadState, profile: Profile, now: datetime) -> ScoreResult:
+    return score_lead(model, profile.lead, profile.facts, state.scored_activities(), now)
+
+
 def _decide(
-    model: ScoringModel, version: str, state: LeadState, profile: Profile, trigger: Trigger, now: datetime
+    model: ScoringModel,
+    version: str,
+    state: LeadState,
+    profile: Profile,
+    trigger: Trigger,
+    result: ScoreResult,
+    now: datetime,
 ) -> Decision:
-    result = score_lead(model, profile.lead, profile.facts, state.activities, now)
     is_mql = model.is_qualified(result.points, result.grade, was_qualified=state.is_mql)
     turned = None if is_mql == state.is_mql else is_mql
     state.is_mql = is_mql

@@ -12,6 +12,9 @@ from shared.contracts import ActivityKind
 
 Grade = Literal["A", "B", "C", "D"]
 Choice = Literal["best", "sum"]
+Ranking = Literal["points", "probability"]
+Example = str | int | bool | None
+"""A value of an input; ``None`` = not known."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -23,6 +26,10 @@ class Rule:
     points: int
     condition: Condition
     inputs: tuple[Field, ...]
+    wording: str = ""
+    """The condition in words, for people."""
+    examples: tuple[tuple[Field, tuple[Example, ...]], ...] = ()
+    """For each input, values that the condition's tests ask for or exclude: what a counterfactual tries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +53,11 @@ class FrequencyCap:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Signal:
-    """Points per occurrence of an activity. ``half_life`` in seconds; ``None`` = does not decay."""
+    """Points per occurrence of an activity. ``half_life`` in seconds; ``None`` = does not decay.
+
+    ``look_back``: an occurrence counts while it is younger than this. ``of_account``: occurrences are what colleagues
+    did, not what the lead did.
+    """
 
     signal_id: str
     kind: ActivityKind
@@ -54,13 +65,31 @@ class Signal:
     half_life: float | None
     frequency: FrequencyCap | None
     where: tuple[tuple[str, frozenset[str]], ...] = ()
+    look_back: timedelta | None = None
+    of_account: bool = False
 
     def matches(self, activity: Activity) -> bool:
         """Say if *activity* is an occurrence of this signal."""
-        return activity.kind == self.kind and all(activity.detail.get(key) in values for key, values in self.where)
+        return (
+            activity.kind == self.kind
+            and activity.is_colleagues is self.of_account
+            and all(activity.detail.get(key) in values for key, values in self.where)
+        )
 
-    def counted(self, moments: list[datetime]) -> list[datetime]:
-        """Return those of *moments* that the frequency cap lets count."""
+    def recent(self, moments: list[datetime], now: datetime) -> list[datetime]:
+        """Return those of *moments* that the look-back window still reaches at *now*. One leaves it at the very
+        instant at which it is as old as the window is long."""
+        if self.look_back is None:
+            return moments
+        begins_after = now - self.look_back
+        return [moment for moment in moments if moment > begins_after]
+
+    def counted(self, moments: list[datetime], now: datetime | None = None) -> list[datetime]:
+        """Return those of *moments* that the look-back window (as of *now*; ``None`` = not asked) and the frequency
+        cap let count. The cap lets the latest count and the window the youngest, so time only takes from the result.
+        """
+        if now is not None:
+            moments = self.recent(moments, now)
         if self.frequency is None or len(moments) <= self.frequency.times:
             return moments
         taken: dict[int, int] = {}
@@ -113,18 +142,33 @@ class ScoringModel:
     grades: tuple[tuple[Grade, int], ...]
     """Letter and the fit it starts at, best first."""
     qualification: Qualification
+    ranking: Ranking = "points"
+    """What lists of leads are ordered by: the score, or the predicted probability beside it."""
     signals_of: dict[ActivityKind, tuple[Signal, ...]] = field(init=False)
+    account_signals_of: dict[ActivityKind, tuple[Signal, ...]] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Index the signals by the kind of activity they count."""
-        index: dict[ActivityKind, tuple[Signal, ...]] = {}
+        """Index the signals by the kind of activity they count, and by whose."""
+        own: dict[ActivityKind, tuple[Signal, ...]] = {}
+        colleagues: dict[ActivityKind, tuple[Signal, ...]] = {}
         for signal in self._signals():
+            index = colleagues if signal.of_account else own
             index[signal.kind] = (*index.get(signal.kind, ()), signal)
-        object.__setattr__(self, "signals_of", index)
+        object.__setattr__(self, "signals_of", own)
+        object.__setattr__(self, "account_signals_of", colleagues)
+
+    @property
+    def has_account(self) -> bool:
+        """Say if what colleagues do counts for a lead."""
+        return bool(self.account_signals_of)
 
     def counts(self, kind: ActivityKind) -> bool:
-        """Say if an activity of this kind can change a score."""
+        """Say if an activity of this kind can change the score of the lead that did it."""
         return kind in self.signals_of
+
+    def counts_for_colleagues(self, kind: ActivityKind) -> bool:
+        """Say if an activity of this kind can change the scores of the lead's colleagues."""
+        return kind in self.account_signals_of
 
     def grade_of(self, fit: int) -> Grade:
         """Return the letter for *fit* hundredths."""

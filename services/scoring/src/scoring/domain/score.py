@@ -12,7 +12,7 @@ from scoring.domain.model import EngagementGroup, FitGroup, Grade, NegativeGroup
 from scoring.domain.points import MAX_SCORE, MIN_SCORE
 from shared.contracts import Facts, Lead
 
-LineKind = Literal["rule", "signal", "frequency_cap", "decay", "group_cap", "floor", "clamp"]
+LineKind = Literal["rule", "signal", "look_back", "frequency_cap", "decay", "group_cap", "floor", "clamp"]
 Half = Literal["fit", "engagement", "negative", "total"]
 
 
@@ -20,7 +20,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """One contribution to a score. ``hundredths`` of all lines add up to the score.
 
     rule, signal: what gave the points (``source`` is its id, ``inputs`` or ``count`` and ``latest_at`` say why).
-    frequency_cap, decay, group_cap, floor, clamp: what was taken from (or given back to) them, and where.
+    look_back, frequency_cap, decay, group_cap, floor, clamp: what was taken from (or given back to) them, and where.
     """
 
     kind: LineKind
@@ -52,7 +52,10 @@ Moments = dict[Signal, list[datetime]]
 def score_lead(
     model: ScoringModel, lead: Lead, facts: Facts, activities: Iterable[Activity], now: datetime
 ) -> ScoreResult:
-    """Score a lead as of *now*. Same inputs in any order give the same result; the lines' sum is the score."""
+    """Score a lead as of *now*. Same inputs in any order give the same result; the lines' sum is the score.
+
+    *activities*: the lead's own, and where the model has an account group its colleagues' (``is_colleagues``).
+    """
     lines: list[Line] = []
     fit = 0
     for group in model.fit:
@@ -67,7 +70,7 @@ def score_lead(
             engagement += _engagement(engagement_group, moments, now, lines)
     negative = 0
     for negative_group in model.negative:
-        negative += _negative(negative_group, lead, facts, moments, lines)
+        negative += _negative(negative_group, lead, facts, moments, now, lines)
     raw = fit + engagement + negative
     points = min(max(raw, MIN_SCORE), MAX_SCORE)
     if points != raw:
@@ -87,7 +90,8 @@ def occurrences(model: ScoringModel, activities: Iterable[Activity]) -> Moments:
     """Sort *activities* under the signals that count them; one that no signal counts is left out."""
     moments: Moments = {}
     for activity in activities:
-        for signal in model.signals_of.get(activity.kind, ()):
+        signals_of = model.account_signals_of if activity.is_colleagues else model.signals_of
+        for signal in signals_of.get(activity.kind, ()):
             if not signal.where or signal.matches(activity):
                 moments.setdefault(signal, []).append(activity.counts_from)
     return moments
@@ -119,7 +123,7 @@ def _engagement(group: EngagementGroup, moments: Moments, now: datetime, lines: 
         happened = moments.get(signal)
         if happened is None:
             continue
-        counted = _count(signal, happened, "engagement", group.name, lines)
+        counted = _count(signal, happened, now, "engagement", group.name, lines)
         gross = signal.points * len(counted)
         left = round(decayed(signal.points, signal.half_life, counted, now))
         if left != gross:
@@ -136,7 +140,9 @@ def _engagement(group: EngagementGroup, moments: Moments, now: datetime, lines: 
     return _capped(total, group.cap, "engagement", group.name, lines)
 
 
-def _negative(group: NegativeGroup, lead: Lead, facts: Facts, moments: Moments, lines: list[Line]) -> int:
+def _negative(
+    group: NegativeGroup, lead: Lead, facts: Facts, moments: Moments, now: datetime, lines: list[Line]
+) -> int:
     total = 0
     for rule in group.rules:
         if rule.condition(lead, facts):
@@ -145,16 +151,17 @@ def _negative(group: NegativeGroup, lead: Lead, facts: Facts, moments: Moments, 
     if moments:
         for signal in group.signals:
             if (happened := moments.get(signal)) is not None:
-                total += signal.points * len(_count(signal, happened, "negative", group.name, lines))
+                total += signal.points * len(_count(signal, happened, now, "negative", group.name, lines))
     if total < group.floor:
         lines.append(Line(kind="floor", half="negative", group=group.name, hundredths=group.floor - total))
         return group.floor
     return total
 
 
-def _count(signal: Signal, happened: list[datetime], half: Half, group: str, lines: list[Line]) -> list[datetime]:
-    """Write down every occurrence and what the frequency cap took; return the occurrences that count."""
-    counted = signal.counted(happened)
+def _count(
+    signal: Signal, happened: list[datetime], now: datetime, half: Half, group: str, lines: list[Line]
+) -> list[datetime]:
+    """Write down every occurrence and what look-back window and frequency cap took; return those that count."""
     lines.append(
         Line(
             kind="signal",
@@ -166,18 +173,24 @@ def _count(signal: Signal, happened: list[datetime], half: Half, group: str, lin
             latest_at=max(happened),
         )
     )
-    if (dropped := len(happened) - len(counted)) > 0:
-        lines.append(
-            Line(
-                kind="frequency_cap",
-                half=half,
-                group=group,
-                source=signal.signal_id,
-                hundredths=-signal.points * dropped,
-                count=dropped,
-            )
-        )
+    recent = signal.recent(happened, now)
+    counted = signal.counted(recent)
+    if len(recent) < len(happened):
+        lines.append(_dropped_line("look_back", signal, len(happened) - len(recent), half, group))
+    if len(counted) < len(recent):
+        lines.append(_dropped_line("frequency_cap", signal, len(recent) - len(counted), half, group))
     return counted
+
+
+def _dropped_line(kind: LineKind, signal: Signal, dropped: int, half: Half, group: str) -> Line:
+    return Line(
+        kind=kind,
+        half=half,
+        group=group,
+        source=signal.signal_id,
+        hundredths=-signal.points * dropped,
+        count=dropped,
+    )
 
 
 def _capped(total: int, cap: int, half: Half, group: str, lines: list[Line]) -> int:
