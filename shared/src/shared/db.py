@@ -72,11 +72,14 @@ def compile_select(statement: Select[Any]) -> tuple[str, Sequence[Any]]:
 class Database:
     """A pool of connections of one role, with the service's schema as search path."""
 
-    def __init__(self, url: str, *, schema: str, application_name: str, size: int = 8) -> None:
+    def __init__(
+        self, url: str, *, schema: str, application_name: str, size: int = 8, statement_seconds: float = 60
+    ) -> None:
         self._url = plain_url(url)
         self.schema = schema
         self._application_name = application_name
         self._size = size
+        self._statement_seconds = statement_seconds
         self._pool: asyncpg.Pool | None = None
 
     async def open(self) -> None:
@@ -85,7 +88,7 @@ class Database:
             self._url,
             min_size=1,
             max_size=self._size,
-            command_timeout=60,
+            command_timeout=self._statement_seconds,
             reset=_reset,
             server_settings=self._server_settings(),
         )

@@ -90,11 +90,18 @@ def _repeated_keys(node: yaml.Node | None, pointer: str) -> Iterator[str]:
 
 
 class DocumentStore(Generic[T]):
-    """The versions of one kind of document, and the live one compiled in memory."""
+    """The versions of one kind of document, and the live one compiled in memory.
 
-    def __init__(self, kind: str, parse: Callable[[str], T], default: str) -> None:
+    *parse* checks a draft. *load* reads what was stored, by an earlier release perhaps, whose checks were fewer: what
+    is in force must not stop a new release from starting. Default: the same.
+    """
+
+    def __init__(
+        self, kind: str, parse: Callable[[str], T], default: str, load: Callable[[str], T] | None = None
+    ) -> None:
         self.kind = kind
         self._parse = parse
+        self._load = load or parse
         self._default = default
         self._live: LiveDocument[T] | None = None
         self._compiled: dict[str, T] = {}
@@ -152,7 +159,7 @@ class DocumentStore(Generic[T]):
             )
             if body is None:
                 raise DocumentNotFound(version)
-            self._compiled[version] = self._parse(body)
+            self._compiled[version] = self._load(body)
         return self._compiled[version]
 
     async def create(self, sql: Sql, *, body: str, now: datetime, actor: str, why: str) -> int:
@@ -178,8 +185,9 @@ class DocumentStore(Generic[T]):
         )
         assert before is not None
         await sql.execute(
-            "UPDATE live_document SET version = $2, previous_version = version, applied_at = $3, applied_by = $4,"
-            " why = $5 WHERE kind = $1",
+            # Applied twice, it must not become its own predecessor: a roll back would change nothing.
+            "UPDATE live_document SET version = $2, applied_at = $3, applied_by = $4, why = $5,"
+            " previous_version = CASE WHEN version = $2 THEN previous_version ELSE version END WHERE kind = $1",
             self.kind,
             version,
             now,
@@ -210,8 +218,8 @@ class DocumentStore(Generic[T]):
         )
 
     async def previous_version(self, sql: Sql) -> int | None:
-        """Return the version that was live before the present one."""
+        """Return the version that was live before the present one, and keep both so until the transaction ends."""
         version: int | None = await sql.fetchval(
-            "SELECT previous_version FROM live_document WHERE kind = $1", self.kind
+            "SELECT previous_version FROM live_document WHERE kind = $1 FOR UPDATE", self.kind
         )
         return version

@@ -220,6 +220,8 @@ async def _run(metadata: MetaData) -> None:
 def _run_on(connection: Connection, metadata: MetaData, schema: str) -> None:
     # Two replicas migrating at once: the second waits here and then finds nothing to do.
     connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('leadrail-migrate'))"))
+    # While we wait for a table that somebody holds, every writer of it waits behind us: rather fail and be run again.
+    connection.execute(text("SET LOCAL lock_timeout = '10s'"))
     context.configure(
         connection=connection, target_metadata=metadata, version_table_schema=schema, transaction_per_migration=False
     )

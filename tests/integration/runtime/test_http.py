@@ -119,6 +119,7 @@ async def test_document_is_validated_applied_and_rolled_back_with_an_audit_row_e
         assert store.live.value == 1
         applied = await client.post(f"{base}/versions/2/apply", json={"why": "agreed on Monday"})
         assert store.live.value == 5
+        again = await client.post(f"{base}/versions/2/apply", json={"why": "the answer was lost"})
         rolled_back = await client.post(f"{base}/rollback", json={"why": "too much"})
         assert store.live.value == 1
         unknown = await client.post(f"{base}/versions/9/apply", json={"why": "typo"})
@@ -126,11 +127,12 @@ async def test_document_is_validated_applied_and_rolled_back_with_an_audit_row_e
     assert bad.status_code == 422
     assert bad.json()["errors"] == [{"pointer": "/limit", "detail": "a number is needed"}]
     assert draft.json()["version"] == 2
-    assert applied.json()["is_live"] is True
-    assert rolled_back.json()["version"] == 1
+    assert applied.json()["is_live"] is again.json()["is_live"] is True
+    assert rolled_back.json()["version"] == 1, "a version that was applied twice is not its own predecessor"
     assert unknown.status_code == 404
     assert [item["action"] for item in audit["items"]] == [
         "toy_rules.rolled_back",
+        "toy_rules.applied",
         "toy_rules.applied",
         "toy_rules.drafted",
     ]

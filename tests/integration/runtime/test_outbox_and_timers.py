@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+import shared.runtime.outbox
 from shared.contracts import LeadNurtured
 from shared.runtime import Runtime
 from shared.testing import RecordingPublisher, SteppedClock
@@ -58,6 +59,21 @@ async def test_leftovers_of_a_dead_process_are_relayed_and_those_of_a_living_one
         while not relayed.published:  # the server takes a moment to see that a process is gone
             await leader.relay.run_once()
     assert [out.key for out in relayed.published] == ["of-the-dead-1", "of-the-dead-2"]
+
+
+async def test_leftovers_of_a_frozen_process_are_relayed_and_once_it_wakes_it_lives_again(
+    toy: Toy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared.runtime.outbox, "SILENCE_SECONDS", 1)
+    relayed = RecordingPublisher()
+    async with toy.runtime(publisher=RecordingPublisher()) as frozen, toy.runtime(publisher=relayed) as leader:
+        await emit(frozen, "of-the-frozen")  # and then its relay does not run, as nothing of it would
+        while not relayed.published:
+            await leader.relay.run_once()
+        await frozen.relay.run_once()
+        await emit(frozen, "of-the-awake")
+        assert await leader.relay.run_once() == 0
+    assert [out.key for out in relayed.published] == ["of-the-frozen"]
 
 
 async def test_only_one_process_relays(toy: Toy) -> None:

@@ -23,6 +23,7 @@ _AWAY: tuple[type[BaseException], ...] = (
     asyncpg.LockNotAvailableError,
     asyncpg.QueryCanceledError,
     asyncpg.IdleInTransactionSessionTimeoutError,  # this process was frozen for so long that its transaction was ended
+    asyncpg.IdleSessionTimeoutError,  # or its session
     asyncio.TimeoutError,
     OSError,
     Retryable,

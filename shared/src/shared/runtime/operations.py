@@ -253,15 +253,13 @@ def _add_documents(router: APIRouter, runtime: Runtime[Any], store: DocumentStor
         reason: Reason, principal: Annotated[Principal, require_scope("config:apply")]
     ) -> DocumentVersion:
         """Put the version before the present one back into force."""
-        async with runtime.database.connection() as sql:
-            version = await store.previous_version(sql)
-        if version is None:
-            raise Problem(409, "no_previous_version", "Nothing was in force before this version")
-        await _apply(version, reason.why, principal, "rolled_back")
-        return await _view(version)
+        return await _view(await _apply(None, reason.why, principal, "rolled_back"))
 
-    async def _apply(version: int, why: str, principal: Principal, action: str) -> None:
+    async def _apply(wanted: int | None, why: str, principal: Principal, action: str) -> int:
         async with runtime.work_with(_sql) as work:
+            version = await store.previous_version(work.repo) if wanted is None else wanted
+            if version is None:
+                raise Problem(409, "no_previous_version", "Nothing was in force before this version")
             try:
                 before, _ = await store.apply(
                     work.repo, version=version, now=work.now, actor=principal.client_id, why=why
@@ -278,6 +276,7 @@ def _add_documents(router: APIRouter, runtime: Runtime[Any], store: DocumentStor
             )
         async with runtime.database.connection() as sql:
             await store.refresh(sql)
+        return version
 
     async def _view(version: int) -> DocumentVersion:
         async with runtime.database.connection() as sql:

@@ -32,6 +32,10 @@ PUBLISH_MOST = 1_000
 PUBLISH_BYTES = 8 << 20
 COUNT_MOST = 100_000
 RELAY_EVERY_SECONDS = 1.0
+RELAY_SELDOM_SECONDS = 10.0  # at the most, however long the search takes
+# A process says once in a while that it lives. One that is frozen does not: PostgreSQL ends its session, and its locks
+# with it. Longer than a search, a publish that fails and a rest, which take 35 s.
+SILENCE_SECONDS = 45
 SWEEP_EVERY_SECONDS = 5.0
 FORGET_EVERY_SECONDS = 0.25
 
@@ -204,7 +208,7 @@ class OutboxPublisher:
 
 
 class OutboxRelay:
-    """Publishes the outbox rows of processes that are gone. One leader at a time, by session advisory lock."""
+    """Publishes the outbox rows of processes that are gone or frozen. One leader at a time, by a session lock."""
 
     def __init__(self, database: Database, publisher: EventPublisher, owner: int, clock: Clock) -> None:
         self._database = database
@@ -223,6 +227,7 @@ class OutboxRelay:
         """Take the lock that says this owner lives. Must hold before the first outbox row is written."""
         anchor = await self._database.dedicated()
         try:
+            await anchor.execute(f"SET idle_session_timeout = '{SILENCE_SECONDS}s'")
             await anchor.execute("SELECT pg_advisory_lock($1, $2)", OWNER_LOCK_CLASS, self._owner)
         except BaseException:
             anchor.terminate()  # kept, it would look like a held lock
@@ -244,7 +249,8 @@ class OutboxRelay:
             except Exception as error:
                 if not (is_dependency_failure(error) or isinstance(error, PublishFailed)):
                     raise
-            await until_set(self._stopping, max(RELAY_EVERY_SECONDS, 10 * self._search_seconds))
+            rest = min(max(RELAY_EVERY_SECONDS, 10 * self._search_seconds), RELAY_SELDOM_SECONDS)
+            await until_set(self._stopping, rest)
 
     async def drain(self) -> None:
         """Let `run` return."""
