@@ -96,7 +96,7 @@ def test_killed_supervisor_leaves_no_process_behind_and_the_next_start_keeps_the
         processes = family(second)
         stopped = command(data_dir, "down")
         assert stopped.returncode == 0, stopped.stderr
-        assert second.wait(10) == 0
+        assert second.wait(60) == 0
     assert all_end(processes)
     assert command(data_dir, "status").returncode == 1
 
@@ -108,7 +108,7 @@ def test_two_stacks_run_side_by_side_and_ctrl_c_ends_one_of_them(data_dir: Path)
         assert started(data_dir / "one").database_url != started(data_dir / "two").database_url
         of_one, of_two = family(one), family(two)
         os.killpg(one.pid, signal.SIGINT)  # what a terminal does
-        assert one.wait(30) == 0
+        assert one.wait(90) == 0
         assert all_end(of_one)
         assert all(process.is_running() for process in of_two)
         assert command(data_dir / "two", "status").returncode == 0
