@@ -99,6 +99,16 @@ async def run_waiting_job(scoring: ServiceHarness) -> None:
     await execute_job(runtime.database, runtime.service.documents[0], claim, scoring.clock)
 
 
+async def store_unreadable(scoring: ServiceHarness) -> str:
+    """Store a version as a later release may have done; return it."""
+    await scoring.fetch(
+        "INSERT INTO document (kind, version, body, created_at, created_by, why)"
+        " VALUES ('scoring_model', 66, 'magic: 7', $1, 'a test', 'a test') ON CONFLICT DO NOTHING",
+        scoring.clock.now(),
+    )
+    return "66"
+
+
 async def store_draft(scoring: ServiceHarness, old: str, new: str) -> str:
     assert old in default_model_text()
     body = default_model_text().replace(old, new)

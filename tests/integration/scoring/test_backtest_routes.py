@@ -15,11 +15,13 @@ from tests.integration.scoring.lived_period import (
     run_waiting_job,
     started,
     store_draft,
+    store_unreadable,
 )
 
 from scoring.backtest.health import ScoringHealth
 from scoring.backtest.schedule import BacktestSchedule
 from scoring.jobs.runner import JobRunner
+from shared.ids import new_id
 from shared.model_client import Backtest
 from shared.plan_tables import describe_backtest
 from shared.service_client import converted
@@ -87,6 +89,28 @@ async def test_a_request_that_makes_no_sense_is_a_problem(
         async with scoring.http_as("leads:read") as reader:
             assert (await reader.post("/v1/backtests", json=body)).status_code == 403
             assert (await reader.get("/v1/backtests")).status_code == 403
+
+
+async def test_a_version_that_this_release_cannot_read_is_a_conflict(copied: str) -> None:
+    async with started(copied) as scoring:
+        version = await store_unreadable(scoring)
+        asked = asking(version=version).model_dump(mode="json")
+        answers = [
+            await scoring.http.post("/v1/backtests", json=asked),
+            await scoring.http.post("/v1/plans", json={"version": version}),
+        ]
+        (lead_id,) = (await scoring.fetch("SELECT lead_id::text FROM lead_score LIMIT 1"))[0]
+        await scoring.fetch(  # the last decision of the lead is a later release's, which was rolled back
+            "INSERT INTO score_decision SELECT lead_id, $2, trigger, $3, '66', points, raw, fit, engagement, grade,"
+            " is_mql, profile FROM score_decision WHERE lead_id = $1 AND profile IS NOT NULL LIMIT 1",
+            lead_id,
+            new_id(),
+            scoring.clock.now() - timedelta(hours=1),
+        )
+        at = (scoring.clock.now() - timedelta(minutes=1)).isoformat()
+        answers.append(await scoring.http.get(f"/v1/leads/{lead_id}/score", params={"at": at}))
+    assert [answer.status_code for answer in answers] == [409] * 3, answers[-1].text
+    assert {answer.json()["type"].rpartition("/")[2] for answer in answers} == {"unreadable_version"}
 
 
 # By itself

@@ -15,13 +15,14 @@ from tests.integration.scoring.lived_period import (
     backtest,
     started,
     store_draft,
+    store_unreadable,
 )
 
 from scoring.jobs.kinds import JobRefused
 from scoring.model_document import default_model_text
 from shared.contracts import Event
 from shared.ids import new_id
-from shared.testing.builders import NOON, make_activity, make_enriched, make_facts
+from shared.testing.builders import NOON, make_activity, make_enriched, make_facts, make_lead
 
 # What it measures
 
@@ -155,23 +156,51 @@ async def test_a_lead_whose_horizon_has_not_passed_is_counted_apart(lived: str) 
     assert result["leads"]["judged"] == (DAYS - HORIZON + 1) * LEADS_A_DAY
 
 
-async def test_a_lead_is_judged_at_its_latest_submission_before_it_converted(create_database: Any) -> None:
-    customers, strangers = [new_id() for _ in range(40)], [new_id() for _ in range(40)]
+async def test_a_lead_is_judged_at_its_first_submission_whatever_becomes_of_it(create_database: Any) -> None:
+    """Points say nothing of who converts here; but they grow, and who converts does so before they do."""
+    leads = [new_id() for _ in range(160)]
+    customers = leads[::2]
     async with started(create_database(), NOON) as scoring:
-        await scoring.feed(*[make_enriched(each) for each in customers + strangers])
+        await scoring.feed(*[submitted(each, number // 2 % 2 * 5) for number, each in enumerate(leads)])
         scoring.clock.advance(days=2)
         now = scoring.clock.now()
         await scoring.feed(*[make_activity(each, kind="opportunity", occurred_at=now) for each in customers])
         scoring.clock.advance(days=2)
-        student = make_facts(email_kind="student", seniority="student")
-        await scoring.feed(*[make_enriched(each, facts=student) for each in customers + strangers])
+        await scoring.feed(*[submitted(each, 900) for each in leads])
         scoring.clock.advance(days=2 * HORIZON)
         result = await backtest(scoring)
         after = asking(since=NOON + timedelta(days=3))
-        with pytest.raises(JobRefused, match="40 that had reached it before"):
+        with pytest.raises(JobRefused, match="80 that had reached it before"):
             await backtest(scoring, since=after.since)
-    assert (result["leads"]["positives"], result["leads"]["already_reached"]) == (40, 0)
-    assert result["measured"]["auc"]["value"] == 1.0  # customers as they were before, strangers as they are
+    assert (result["leads"]["judged"], result["leads"]["positives"]) == (160, 80)
+    assert result["measured"]["auc"]["value"] == 0.5
+
+
+def submitted(lead_id: str, employees: int) -> Event:
+    return make_enriched(lead_id, lead=make_lead(employees=employees or None))
+
+
+@pytest.mark.parametrize("bound", ["MOST_DECISIONS", "MOST_ACTIVITIES"])
+async def test_a_lead_with_a_long_history_is_judged_as_any_other(
+    create_database: Any, monkeypatch: pytest.MonkeyPatch, bound: str
+) -> None:
+    customers, strangers = [new_id() for _ in range(40)], [new_id() for _ in range(40)]
+    async with started(create_database(), NOON) as scoring:
+        await scoring.feed(*[make_enriched(each, activities=("demo_request",)) for each in customers])
+        await scoring.feed(*[make_enriched(each) for each in strangers])
+        for kind in ("opportunity", "website_visit", "email_click"):
+            scoring.clock.advance(days=1)
+            now = scoring.clock.now()
+            await scoring.feed(*[make_activity(each, kind=kind, occurred_at=now) for each in customers])
+        await scoring.feed(*[make_enriched(each) for each in customers + strangers])
+        scoring.clock.advance(days=2 * HORIZON)
+        whole = await backtest(scoring)
+        monkeypatch.setattr(f"scoring.history.{bound}", 2)
+        cut = await backtest(scoring)
+    assert whole["measured"]["auc"]["value"] == 1.0
+    assert {key: value for key, value in cut.items() if key != "drift"} == {
+        key: value for key, value in whole.items() if key != "drift"
+    }
 
 
 # Where a number would mean nothing
@@ -204,6 +233,13 @@ async def test_a_version_that_was_never_stored_is_refused(lived: str) -> None:
     async with started(lived) as scoring:
         with pytest.raises(JobRefused, match="no version 99"):
             await backtest(scoring, version="99")
+
+
+async def test_a_version_that_this_release_cannot_read_is_refused(copied: str) -> None:
+    async with started(copied) as scoring:
+        version = await store_unreadable(scoring)
+        with pytest.raises(JobRefused, match=f"cannot read version {version}"):
+            await backtest(scoring, version=version)
 
 
 async def test_a_constant_score_is_refused(create_database: Any) -> None:

@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from scoring.outcomes.catch_up import OutcomeCatchUp
-from scoring.outcomes.repository import _MISSING, _OF_LEADS
+from scoring.outcomes.repository import _COUNT, _MISSING, _OF_LEADS, OutcomeRepository
 from shared.contracts import ActivityRecorded
 from shared.ids import new_id
 from shared.testing import ServiceHarness
@@ -136,6 +136,7 @@ async def test_what_an_older_release_kept_as_an_activity_becomes_an_outcome(scor
         NOON,
         b'{"reason": "price\\u0000"}',
     )
+    await scoring.fetch("DELETE FROM outcome_catch_up")
     duty = OutcomeCatchUp(scoring.runtime)
     assert await duty.run_once() == 2
     assert sorted(await stored(scoring, lead_id)) == [("rejected", "price", NOON, NOON), ("won", "price", NOON, NOON)]
@@ -146,6 +147,48 @@ async def test_looking_for_missing_outcomes_does_not_read_every_activity(scoring
     async with scoring.runtime.database.transaction() as sql:
         await sql.execute("SET LOCAL enable_seqscan = off")
         missing = await sql.fetch(f"EXPLAIN {_MISSING}", NOON, 100)
-        of_leads = await sql.fetch(f"EXPLAIN {_OF_LEADS}", [new_id()], NOON)
+        of_leads = await sql.fetch(f"EXPLAIN {_OF_LEADS}", [new_id()], NOON, 10)
+        counted = await sql.fetch(f"EXPLAIN {_COUNT}", ["won"], 30)
     assert "activity_outcome" in "\n".join(row[0] for row in missing)
     assert "outcome_pkey" in "\n".join(row[0] for row in of_leads)
+    assert "outcome_by_kind" in "\n".join(row[0] for row in counted)
+
+
+async def test_a_job_weighs_the_reports_that_the_route_shows(
+    scoring: ServiceHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scoring.outcomes.repository.MOST_OUTCOMES", 3)
+    lead_id, other = new_id(), new_id()
+    for kind in ("accepted", "rejected", "opportunity", "won", "lost"):
+        await scoring.feed(reported(lead_id, kind, 0))
+        scoring.clock.advance(hours=1)
+    await scoring.feed(reported(other, "won", 0))
+    async with scoring.runtime.database.connection() as sql:
+        outcomes = OutcomeRepository(sql)
+        weighed = await outcomes.list_of_leads([lead_id, other], scoring.clock.now())
+        shown = await outcomes.list_of_lead(lead_id)
+    assert {each.kind for each in shown} == {"opportunity", "won", "lost"}
+    assert sorted(weighed[lead_id], key=str) == sorted(shown, key=str)
+    assert [each.kind for each in weighed[other]] == ["won"]
+
+
+async def test_catching_up_goes_on_where_it_came_to(scoring: ServiceHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scoring.outcomes.repository.CATCH_UP_BATCH", 2)
+    await scoring.fetch("DELETE FROM outcome_catch_up")
+    lead_id = new_id()
+    await scoring.fetch(
+        "INSERT INTO activity (lead_id, activity_id, kind, occurred_at, known_at)"
+        " SELECT $1, day::text, 'won', $2, $2::timestamptz + day * interval '1 day'"
+        " FROM generate_series(0, 4) AS days (day)",
+        lead_id,
+        NOON - timedelta(days=9),
+    )
+    came_to = []
+    for _ in range(3):
+        async with scoring.runtime.work_with(OutcomeRepository) as work:
+            await work.repo.catch_up(NOON)
+        came_to += await scoring.fetch("SELECT until FROM outcome_catch_up")
+    assert [row["until"] for row in came_to] == [NOON - timedelta(days=8), NOON - timedelta(days=6), NOON]
+    # They would be found again by who looks at everything after a restart.
+    await scoring.fetch("DELETE FROM outcome WHERE lead_id = $1", lead_id)
+    assert await OutcomeCatchUp(scoring.runtime).run_once() == 0

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from scoring.history import read_chunk, read_colleagues
 from scoring.jobs.kinds import JobContext, JobRefused
 from scoring.jobs.runner import JobRunner
 from scoring.model_document import default_model_text
@@ -180,6 +181,52 @@ async def test_decisions_about_colleagues_are_made_again_too(plans):
     assert result.against_decided.reproduced == result.leads == 2
     assert result.crossings_after == result.against_decided.crossings
     assert (result.crossings_after.entered, result.crossings_after.left_by_decay) == (2, 2)
+
+
+async def test_a_lead_that_comes_into_an_account_finds_there_what_was_done_only_then(plans):
+    director = make_facts(seniority="director", company_domain="else.example")
+    acting = enriched(plans, "director")
+    moving = enriched(plans, "director", lead=make_lead(industry=None, employees=300), facts=director)
+    await plans.feed(acting, moving)
+    await plans.feed(make_activity(acting.lead_id, kind="demo_request", occurred_at=plans.clock.now()))
+    plans.clock.advance(days=2)
+    joined = plans.clock.now()
+    await plans.feed(
+        make_enriched(
+            moving.lead_id,
+            lead=make_lead(industry=None, employees=300),
+            facts=make_facts(seniority="director"),
+            origin=make_origin(received_at=joined),
+        )
+    )
+    plans.clock.advance(hours=1)
+    async with plans.runtime.database.connection() as sql:
+        histories = await read_chunk(sql, [moving.lead_id], plans.clock.now())
+        found = await read_colleagues(sql, histories, kinds={"demo_request"}, until=plans.clock.now())
+    assert [(each.kind, each.known_at) for each in found[moving.lead_id]] == [("demo_request", joined)]
+    result = await plan(plans, await draft(plans, more=ACCOUNT), days=1)  # the demo was before the period
+    assert (result.qualified.gained, result.crossings_after.entered, result.crossings_after.left) == (1, 1, 0)
+
+
+async def test_of_a_lead_with_a_long_history_the_newest_is_read_and_who_it_was(plans, monkeypatch):
+    monkeypatch.setattr("scoring.history.MOST_DECISIONS", 3)
+    busy, quiet = enriched(plans, "director"), enriched(plans, "vp")
+    await plans.feed(busy, quiet)
+    for _ in range(5):
+        plans.clock.advance(hours=1)
+        await plans.feed(make_activity(busy.lead_id, kind="website_visit", occurred_at=plans.clock.now()))
+    plans.clock.advance(hours=1)
+    async with plans.runtime.database.connection() as sql:
+        read = await read_chunk(sql, [busy.lead_id, quiet.lead_id], plans.clock.now())
+    histories = {each.lead_id: each for each in read}
+    cut = histories[busy.lead_id]
+    assert (len(cut.decisions), len(cut.profiles), cut.is_cut) == (3, 1, True)
+    assert cut.profiles[0][1].facts.seniority == "director"
+    assert [each.scored_at for each in cut.decisions] == sorted(each.scored_at for each in cut.decisions)
+    assert cut.decisions[-1].scored_at == plans.clock.now() - timedelta(hours=1)
+    assert not histories[quiet.lead_id].is_cut
+    result = await plan(plans, "1")
+    assert (result.leads, result.leads_cut, result.against_decided.reproduced) == (2, 1, 2)
 
 
 async def test_what_no_lead_met_is_listed_as_never_fired(plans):

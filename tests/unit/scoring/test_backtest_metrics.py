@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
-from scoring.backtest.calibration import calibrate, choose_boundary, find_refusal
+from scoring.backtest.calibration import Calibration, calibrate, choose_boundary, find_refusal
 from scoring.backtest.drift import Half, measure_drift, size_band
 from scoring.backtest.measures import (
     Band,
@@ -26,7 +26,7 @@ from scoring.backtest.measures import (
     stability_by_chance,
     wilson_interval,
 )
-from scoring.backtest.resampling import Cells, count_cells, draw
+from scoring.backtest.resampling import Cells, Draws, count_cells, draw
 from scoring.prediction.measures import Ranking
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -188,6 +188,14 @@ def test_a_long_tail_of_values_is_one_value() -> None:
     assert country["psi"] == 0
 
 
+def test_what_few_people_typed_is_not_shown() -> None:
+    first = half_of([(0, {"industry": "retail"})] * 300 + [(0, {"industry": "ada lovelace"})] * 4)
+    second = half_of([(0, {"industry": "retail"})] * 300 + [(0, {"industry": "energy"})] * 5)
+    _, industry = measure_drift(first, second)
+    assert {each["value"] for each in industry["moved_most"]} == {"retail", "energy", "(other)"}
+    assert (industry["first"], industry["second"]) == (304, 305)
+
+
 @pytest.mark.parametrize(
     ("employees", "band"),
     [(None, "unknown"), (0, "unknown"), (1, "1 to 10"), (10, "1 to 10"), (11, "11 to 50"), (90_000, "5001 or more")],
@@ -312,6 +320,31 @@ def test_a_difference_is_paired() -> None:
     drawn = draw(cells, {str(n): Ranking(row.astype(float), cells.labels).auc for n, row in enumerate(cells.points)})
     difference = drawn["0"].minus(drawn["1"]).summary()
     assert difference["high"] - difference["low"] < 0.3 * (drawn["0"].samples.std() * 4)
+
+
+def test_a_calibration_error_lies_within_its_own_interval_and_the_true_one_too() -> None:
+    """Of a score that says exactly what comes the true error is 0; percentiles of resamples leave it out, and the value
+    mostly too."""
+    said = [number / 20 for number in range(1, 20)]
+    held = 0
+    for seed in range(20):
+        chance = np.random.default_rng(seed)
+        place = chance.integers(0, len(said), 2000)
+        reached = chance.random(2000) < np.array(said)[place]
+        cells = count_cells([place.tolist()], reached.tolist())
+        calibration = Calibration(cells, np.array(said)[cells.points[0]], cells.points[0] // 2, [])
+        error = draw(cells, calibration.statistics(""), resamples=200)["ece"]
+        summary = error.summary(is_raised=True, lowest=0.0)
+        assert 0 <= summary["low"] <= summary["value"] <= summary["high"]
+        held += summary["low"] < 0.005
+        assert error.summary()["low"] > 0.005
+    assert held >= 16  # of percentiles: none
+
+
+def test_the_difference_of_two_calibration_errors_may_be_of_either_sign() -> None:
+    draws = Draws(-0.02, np.linspace(-0.03, 0.02, 400))
+    summary = draws.summary(is_raised=True)
+    assert [summary["low"], summary["high"]] == pytest.approx([-0.05875, -0.01125])
 
 
 # The boundary between what is learned from and what is judged

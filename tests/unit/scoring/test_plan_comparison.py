@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from scoring.domain.activity import Activity, submitted_activity_id
 from scoring.domain.decision import Profile
@@ -96,9 +97,25 @@ def test_values_beyond_the_most_frequent_are_one_line() -> None:
 
 
 def test_industries_are_one_whatever_their_case_and_nobody_is_left_out() -> None:
-    leads = Lead(industry=" Software"), Lead(industry="software"), Lead(industry="  "), Lead()
+    leads = [Lead(industry=" Software"), Lead(industry="software"), Lead(industry="  "), Lead()] * 3
     result = compared(*(make_history(number, lead=lead) for number, lead in enumerate(leads)))
-    assert {each.value: each.leads for each in result.by_industry} == {"software": 2, "unknown": 2}
+    assert {each.value: each.leads for each in result.by_industry} == {"software": 6, "unknown": 6}
+
+
+def test_what_few_people_typed_is_not_shown() -> None:
+    """An industry that somebody filled in with a name is of one lead."""
+    typed = ["Software"] * 5 + ["Ada Lovelace, +1 555 0100"] + ["retail"] * 4 + [None]
+    result = compared(*(make_history(number, lead=Lead(industry=each)) for number, each in enumerate(typed)))
+    assert {each.value: each.leads for each in result.by_industry} == {"software": 5, "unknown": 1, "(other)": 5}
+    assert sum(each.leads for each in result.by_source) == result.leads == 11
+
+
+def test_of_a_long_history_what_was_decided_before_it_is_no_crossing() -> None:
+    whole = make_history(1)
+    decided = replace(whole.decisions[0], is_mql=True)
+    result = compared(LeadHistory(whole.lead_id, whole.profiles, (), (decided,), is_cut=True), make_history(2))
+    assert (result.leads_cut, result.leads) == (1, 2)
+    assert result.against_decided.crossings.entered == 0
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """A lead at an instant: what was known of it, and where it stands by the model that speaks for that instant."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
@@ -10,7 +12,7 @@ from fastapi import Path, Query
 from scoring.domain.model import ScoringModel
 from scoring.domain.standing import Standing, stand_at
 from scoring.repository import KnownAt, ScoringRepository
-from shared.documents import DocumentNotFound
+from shared.documents import DocumentInvalid, DocumentNotFound
 from shared.http import Instant, Problem
 
 LeadId = Annotated[UUID, Path(description="The lead.")]
@@ -32,12 +34,14 @@ class LeadAt:
 
 
 async def get_lead_at(repo: ScoringRepository, lead_id: str, at: datetime | None, now: datetime) -> LeadAt:
-    """Return the lead as of *at* (``None`` = *now*). Errors: `Problem` 404 if it was not scored by then.
+    """Return the lead as of *at* (``None`` = *now*). Errors: `Problem` 404 if it was not scored by then, 409 if this
+    release cannot read the version that speaks.
 
     The past speaks with the version that decided then, the present and the future with the live one.
     """
     instant = now if at is None else at
-    known = await repo.find_known_at(lead_id, instant)
+    with readable_version():
+        known = await repo.find_known_at(lead_id, instant)
     if known is None:
         raise no_score(is_past=at is not None and instant < now)
     version = known.decision["model_version"] if instant < now else repo.live_model.version
@@ -49,19 +53,31 @@ async def get_lead_at(repo: ScoringRepository, lead_id: str, at: datetime | None
     return LeadAt(instant, version, model, known, standing)
 
 
-async def get_model(repo: ScoringRepository, version: str) -> ScoringModel:
-    """Return a stored version of the model. Errors: `Problem` 404."""
+async def get_model(repo: ScoringRepository, version: str, *, pointer: str = "/model_version") -> ScoringModel:
+    """Return a stored version of the model, asked for at *pointer*. Errors: `Problem` 404, 409 if this release cannot
+    read it."""
     if version == repo.live_model.version:
         return repo.live_model.value
-    try:
+    with readable_version(pointer):
         return await repo.get_model(version)
+
+
+@contextmanager
+def readable_version(pointer: str = "/model_version") -> Iterator[None]:
+    """Answer for a version that is not stored, or that another release stored. Errors: `Problem` 404, 409."""
+    try:
+        yield
     except DocumentNotFound:
         raise Problem(
             404,
             "model_version_not_found",
             "No such version of the scoring model",
-            errors=[{"pointer": "/model_version", "detail": "not a stored version"}],
+            errors=[{"pointer": pointer, "detail": "not a stored version"}],
         ) from None
+    except DocumentInvalid as error:
+        raise Problem(
+            409, "unreadable_version", "This release cannot read that version", errors=error.errors
+        ) from error
 
 
 def no_score(*, is_past: bool) -> Problem:

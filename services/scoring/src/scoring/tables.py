@@ -41,7 +41,13 @@ lead_score = Table(
     Column("probability", Double, comment="what the live predictive model said then; null = there was none"),
     Column("prediction_version", Integer, comment="of the predictive model that said so"),
     Index("lead_score_by_points", "points", "lead_id"),
-    Index("lead_score_by_probability", "probability", "lead_id", postgresql_where=text("probability IS NOT NULL")),
+    Index(
+        "lead_score_by_probability",
+        "prediction_version",
+        "probability",
+        "lead_id",
+        postgresql_where=text("probability IS NOT NULL"),
+    ),
     comment="the latest decision of each lead",
 )
 
@@ -109,7 +115,16 @@ outcome = Table(
     Column("reason", Text, comment="the code that the CRM gave"),
     Column("occurred_at", DateTime(timezone=True), nullable=False),
     Column("known_at", DateTime(timezone=True), nullable=False),
+    Index("outcome_by_kind", "kind"),
     comment="what the CRM reported of leads, append-only; contradictions are kept and weighed when read",
+)
+
+outcome_catch_up = Table(
+    "outcome_catch_up",
+    METADATA,
+    Column("is_only", Boolean, primary_key=True, server_default=text("true"), comment="there is one row"),
+    Column("until", DateTime(timezone=True), nullable=False, comment="up to here no outcome is an activity only"),
+    comment="how far outcomes that were stored before there was a place for them have been found",
 )
 
 prediction_model = Table(

@@ -8,15 +8,14 @@ from scoring.backtest.repository import BacktestRepository
 from scoring.backtest.request import BACKTEST, VERSION, BacktestRequest
 from scoring.backtest.views import BacktestSummary
 from scoring.jobs.api import JobView, accept_job
+from scoring.lead_at import get_model
 from scoring.repository import ScoringRepository
-from shared.documents import DocumentNotFound
 from shared.http import (
     Cursor,
     IdempotentRoute,
     Limit,
     Page,
     Principal,
-    Problem,
     decode_cursor,
     encode_cursor,
     invalid_cursor,
@@ -37,15 +36,7 @@ def backtests_router(runtime: Runtime[ScoringRepository]) -> APIRouter:
         """Start a backtest of any stored version; the result is the job's. Refused, with the numbers, where there are
         too few outcomes to say anything."""
         async with runtime.read() as repo:
-            try:
-                await repo.get_model(request.version)
-            except DocumentNotFound:
-                raise Problem(
-                    404,
-                    "model_version_not_found",
-                    "No such version of the scoring model",
-                    errors=[{"pointer": "/version", "detail": "not a stored version"}],
-                ) from None
+            await get_model(repo, request.version, pointer="/version")
         return await accept_job(runtime, BACKTEST, request, principal=principal, response=response)
 
     @router.get("/v1/backtests", dependencies=[require_scope("config:plan")])

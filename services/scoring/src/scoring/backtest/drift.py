@@ -11,16 +11,18 @@ from scoring.backtest.measures import (
     quantile_edges,
     stability_by_chance,
 )
-from scoring.backtest.sample import Judgement
+from scoring.backtest.sample import KnownLead
 from scoring.domain.model import Grade
 from scoring.outcomes.outcome import OUTCOME_KINDS
 from shared.contracts import ActivityKind
 
 POINTS_BANDS: Final = 10
 MOST_VALUES: Final = 20  # of countries, industries, sources; the rest is one value
+FEWEST_TYPED: Final = 5  # leads that a value has that people typed: of fewer it may tell who they are
 NOTEWORTHY: Final = 0.25
 _UNKNOWN: Final = "unknown"
-_REST: Final = "all others"
+_REST: Final = "(other)"
+_TYPED: Final = frozenset({"industry"})
 _SIZES: Final = ((10, "1 to 10"), (50, "11 to 50"), (200, "51 to 200"), (1000, "201 to 1000"), (5000, "1001 to 5000"))
 _SIGNALS: Final = tuple(kind for kind in get_args(ActivityKind) if kind not in OUTCOME_KINDS)
 _DIGITS: Final = 4
@@ -43,13 +45,13 @@ class Half:
             self.counts.setdefault(name, Counter())[value] += 1
 
 
-def inputs_of(judgement: Judgement, grade: Grade) -> Values:
+def inputs_of(known: KnownLead, grade: Grade) -> Values:
     """Return what is watched of a lead, but for its points."""
-    lead, facts = judgement.profile.lead, judgement.profile.facts
-    done = {activity.kind for activity in judgement.activities}
+    lead, facts = known.profile.lead, known.profile.facts
+    done = {activity.kind for activity in known.activities}
     return {
         "grade": grade,
-        "source": judgement.profile.origin.source_key,
+        "source": known.profile.origin.source_key,
         "country": lead.country or _UNKNOWN,
         "size": size_band(lead.employees),
         "industry": (lead.industry or _UNKNOWN).casefold(),
@@ -76,12 +78,15 @@ def measure_drift(first: Half, second: Half) -> list[dict[str, Any]]:
     nothing: Counter[str] = Counter()
     return [
         _row("points", before, after),
-        *(_row(name, first.counts.get(name, nothing), second.counts.get(name, nothing)) for name in names),
+        *(
+            _row(name, first.counts.get(name, nothing), second.counts.get(name, nothing), is_typed=name in _TYPED)
+            for name in names
+        ),
     ]
 
 
-def _row(name: str, first: Counter[str], second: Counter[str]) -> dict[str, Any]:
-    before, after = _common_values(first, second)
+def _row(name: str, first: Counter[str], second: Counter[str], *, is_typed: bool = False) -> dict[str, Any]:
+    before, after = _common_values(first, second, fewest=FEWEST_TYPED if is_typed else 1)
     row: dict[str, Any] = {"input": name, "first": before.total(), "second": after.total(), "psi": None, "why": None}
     if not before or not after:
         return {**row, "why": "no leads in one half of the period"}
@@ -96,9 +101,10 @@ def _row(name: str, first: Counter[str], second: Counter[str]) -> dict[str, Any]
     }
 
 
-def _common_values(first: Counter[str], second: Counter[str]) -> tuple[Counter[str], Counter[str]]:
-    """Return both counts over the most frequent values, with the rest as one value."""
-    kept = {value for value, _ in (first + second).most_common(MOST_VALUES)}
+def _common_values(first: Counter[str], second: Counter[str], *, fewest: int) -> tuple[Counter[str], Counter[str]]:
+    """Return both counts over the most frequent values that *fewest* leads have, with the rest as one value."""
+    frequent = (first + second).most_common(MOST_VALUES)
+    kept = {value for value, leads in frequent if leads >= fewest or value == _UNKNOWN}
     return tuple(  # type: ignore[return-value] # two go in, two come out
         sum((Counter({value if value in kept else _REST: number}) for value, number in each.items()), Counter())
         for each in (first, second)

@@ -13,7 +13,7 @@ from scoring.backtest.drift import Half, inputs_of, measure_drift
 from scoring.backtest.measures import rank_bands, wilson_interval
 from scoring.backtest.request import BacktestRequest
 from scoring.backtest.resampling import DIGITS, RESAMPLES, Booleans, Cells, Draws, Statistic, count_cells, draw
-from scoring.backtest.sample import HOW_CHOSEN, Fate, Judgement
+from scoring.backtest.sample import HOW_CHOSEN, Fate, Judgement, KnownLead
 from scoring.domain.model import Grade
 from scoring.jobs.kinds import JobRefused
 from scoring.prediction.measures import Ranking
@@ -46,16 +46,16 @@ class Population:
         self.points = [[] for _ in self.versions]
         self.grades = [[] for _ in self.versions]
 
-    def add(self, judgement: Judgement | None, scores: Sequence[tuple[int, Grade]], middle: datetime) -> None:
-        """Take a lead with its (hundredths, grade) by each version. Drift looks at every lead, judged or not."""
-        if judgement is None:
-            self.without_submission += 1
-            return
+    def add_latest(self, known: KnownLead, score: tuple[int, Grade], middle: datetime) -> None:
+        """Take a lead, judged or not, as of its latest submission, for drift: (hundredths, grade) by the version."""
+        points, grade = score
+        self.halves[known.at >= middle].add(points, inputs_of(known, grade))
+
+    def add(self, judgement: Judgement, scores: Sequence[tuple[int, Grade]]) -> None:
+        """Take a lead with its (hundredths, grade) by each version."""
         self.fates[judgement.fate] += 1
-        points, grade = scores[0]
-        self.halves[judgement.at >= middle].add(points, inputs_of(judgement, grade))
         if judgement.fate == "judged":
-            self.decided_at.append(judgement.at)
+            self.decided_at.append(judgement.known.at)
             self.reached.append(judgement.reached)
             for place, (points, grade) in enumerate(scores):
                 self.points[place].append(points)
@@ -140,7 +140,10 @@ def report(population: Population, request: BacktestRequest) -> dict[str, Any]:
 def _method(population: Population) -> list[str]:
     read = population.fates.total() + population.without_submission
     sampled = f"Of the {population.decided} leads, a sample of {read} was looked at, the same each time."
-    intervals = f"Intervals are 95 %, of {RESAMPLES} bootstrap samples; of versions compared, on the same samples."
+    intervals = (
+        f"Intervals are 95 %, percentiles of {RESAMPLES} bootstrap samples; of versions compared, on the same samples."
+        " A resample adds to the ECE: its percentiles are mirrored at the value."
+    )
     return [HOW_CHOSEN, *([sampled] if read < population.decided else []), HOW_RANKED, HOW_CALIBRATED, intervals]
 
 
@@ -195,7 +198,7 @@ def _calibration(
         "judged_on": {"leads": judged.leads, "positives": judged.positives},
         "brier": drawn[f"{place}.brier"].summary(),
         "brier_of_base_rate": _rounded(float(judged.counts @ (judged.labels - base_rate) ** 2 / judged.leads)),
-        "ece": drawn[f"{place}.ece"].summary(),
+        "ece": drawn[f"{place}.ece"].summary(is_raised=True, lowest=0.0),
         "ece_by_chance": _rounded(calibration.error_by_chance()),
         "reliability": calibration.reliability(),
         "mapping": calibration.steps,
@@ -231,7 +234,7 @@ def _with_rate(row: dict[str, Any]) -> dict[str, Any]:
 def _compare(drawn: dict[str, Draws]) -> dict[str, Any]:
     """Return version minus live, on the same leads and the same resamples."""
     differences = {
-        name: drawn[f"0.{name}"].minus(drawn[f"1.{name}"]).summary()
+        name: drawn[f"0.{name}"].minus(drawn[f"1.{name}"]).summary(is_raised=name == "ece")
         for name in ("auc", "pr_auc", "brier", "ece")
         if f"0.{name}" in drawn
     }

@@ -6,6 +6,7 @@ statistics are taken on the same resamples: their differences are paired.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Final
 
 import numpy as np
@@ -52,15 +53,19 @@ class Draws:
         """Return the difference, resample by resample."""
         return Draws(self.value - other.value, self.samples - other.samples)
 
-    def summary(self) -> dict[str, float]:
-        """Return the value and its 95 % interval (percentiles)."""
+    def summary(self, *, is_raised: bool = False, lowest: float = -inf) -> dict[str, float]:
+        """Return the value and its 95 % interval: percentiles of the resamples.
+
+        *is_raised*: resampling adds to the statistic, as to a mean of distances: it adds its own chance to that of the
+        leads. Then the percentiles are mirrored at the value (the basic bootstrap, Davison and Hinkley 1997, 5.2), down
+        to *lowest*; the value itself is never left out.
+        """
         # A resample may hold leads of one label only, and says nothing about ranking then.
-        low, high = np.nanpercentile(self.samples, [2.5, 97.5])
-        return {
-            "value": round(self.value, DIGITS),
-            "low": round(float(low), DIGITS),
-            "high": round(float(high), DIGITS),
-        }
+        low, high = (float(each) for each in np.nanpercentile(self.samples, [2.5, 97.5]))
+        if is_raised:
+            low, high = 2 * self.value - high, 2 * self.value - low
+            low, high = min(max(low, lowest), self.value), max(high, self.value)
+        return {"value": round(self.value, DIGITS), "low": round(low, DIGITS), "high": round(high, DIGITS)}
 
 
 def count_cells(points: Sequence[Sequence[int]], labels: Sequence[bool]) -> Cells:

@@ -1,7 +1,7 @@
 """Finds outcomes that were stored before there was a place for them."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 import structlog
@@ -15,7 +15,6 @@ log = structlog.get_logger(module=__name__)
 
 EVERY: Final = timedelta(hours=1)
 OVERLAP: Final = timedelta(days=1)  # longer than two releases run beside each other
-_EVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class OutcomeCatchUp:
@@ -24,7 +23,6 @@ class OutcomeCatchUp:
 
     def __init__(self, runtime: Runtime[ScoringRepository]) -> None:
         self._runtime = runtime
-        self._since = _EVER
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
@@ -42,13 +40,12 @@ class OutcomeCatchUp:
 
     async def run_once(self) -> int:
         """Catch up, batch by batch; return how many outcomes were missing."""
-        now, found = self._runtime.clock.now(), 0
+        done_until, found = self._runtime.clock.now() - OVERLAP, 0
         while not self._stopping.is_set():
             async with self._runtime.work_with(OutcomeRepository) as work:
-                number = await work.repo.catch_up(self._since)
+                number = await work.repo.catch_up(done_until)
             found += number
             if number < CATCH_UP_BATCH:
-                self._since = now - OVERLAP
                 break
         if found:
             log.info("outcomes_caught_up", outcomes=found)

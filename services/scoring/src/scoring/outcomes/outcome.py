@@ -12,10 +12,11 @@ OUTCOME_KINDS: Final[frozenset[str]] = frozenset(get_args(OutcomeKind))
 Goal = Literal["opportunity", "won", "accepted"]
 """What a score is asked to foresee."""
 
-# Stages may be skipped: a deal that was won was an opportunity, and sales had accepted the lead.
+# Stages may be skipped: a deal, won or lost, was an opportunity, and sales had accepted the lead of every opportunity.
+_DEAL: Final[frozenset[OutcomeKind]] = frozenset({"opportunity", "won", "lost"})
 REACHES: Final[dict[Goal, frozenset[OutcomeKind]]] = {
-    "accepted": frozenset({"accepted", "opportunity", "won"}),
-    "opportunity": frozenset({"opportunity", "won"}),
+    "accepted": _DEAL | {"accepted"},
+    "opportunity": _DEAL,
     "won": frozenset({"won"}),
 }
 
@@ -94,13 +95,15 @@ def label_at(outcomes: Sequence[Outcome], goal: Goal, decided_at: datetime, hori
     """Return whether a lead reached *goal* after *decided_at*, and within *horizon* both did so and was reported.
 
     None: it had reached it by *decided_at* already, so there was nothing left to foresee. Only what was known when the
-    horizon ended is looked at: a report that comes later changes no label.
+    horizon ended is looked at: a report that comes later changes no label. A deal that was won and is lost after all
+    is no win, but was an opportunity, from when it was said to be won.
     """
     until = decided_at + horizon
     reached = [
         weighed.outcome.happened_at
         for weighed in weigh(each for each in outcomes if each.known_at <= until)
-        if weighed.counts and weighed.outcome.kind in REACHES[goal]
+        if weighed.outcome.kind in REACHES[goal]
+        and (weighed.counts or (goal != "won" and weighed.outcome.kind in _DEAL))
     ]
     if any(instant <= decided_at for instant in reached):
         return None

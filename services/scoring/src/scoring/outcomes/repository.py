@@ -1,7 +1,7 @@
 """Outcomes in Postgres, append-only."""
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
@@ -10,9 +10,12 @@ from scoring.domain.activity import Activity
 from scoring.outcomes.outcome import OUTCOME_KINDS, Outcome, OutcomeKind, reason_of
 from shared.db import Record, Sql
 
-# Of one lead, so many of the newest reports are shown and weighed; a CRM's loop must not become a request's memory.
+# Of one lead, so many of the newest reports are shown and weighed, by a request and a job alike; a CRM's loop must not
+# become their memory.
 MOST_OUTCOMES: Final = 1000
 CATCH_UP_BATCH: Final = 5000
+
+_EVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 _DETAIL = msgspec.json.Decoder(dict[str, str])
 
@@ -22,8 +25,12 @@ _ADD = """
     ON CONFLICT DO NOTHING
 """
 _OF_LEADS = """
-    SELECT lead_id::text, activity_id, kind, reason, occurred_at, known_at
-    FROM outcome WHERE lead_id = ANY($1::uuid[]) AND known_at <= $2
+    SELECT wanted.lead_id::text, activity_id, kind, reason, occurred_at, known_at
+    FROM unnest($1::uuid[]) AS wanted (lead_id)
+    CROSS JOIN LATERAL (
+        SELECT * FROM outcome
+        WHERE outcome.lead_id = wanted.lead_id AND known_at <= $2 ORDER BY known_at DESC, activity_id DESC LIMIT $3
+    ) AS newest
 """
 _OF_LEAD = """
     SELECT activity_id, kind, reason, occurred_at, known_at
@@ -37,6 +44,11 @@ _MISSING = """
         SELECT FROM outcome WHERE outcome.lead_id = activity.lead_id AND outcome.activity_id = activity.activity_id
     )
     ORDER BY known_at LIMIT $2
+"""
+_CAUGHT_UP = "SELECT until FROM outcome_catch_up"
+_REMEMBER = """
+    INSERT INTO outcome_catch_up (until) VALUES ($1)
+    ON CONFLICT (is_only) DO UPDATE SET until = greatest(outcome_catch_up.until, excluded.until)
 """
 _COUNT = "SELECT count(*) FROM (SELECT FROM outcome WHERE kind = ANY($1::text[]) LIMIT $2) AS found"
 
@@ -63,9 +75,9 @@ class OutcomeRepository:
         )
 
     async def list_of_leads(self, lead_ids: Sequence[str], known_by: datetime) -> dict[str, list[Outcome]]:
-        """Return what was reported of each lead by then; a lead of which nothing was is missing."""
+        """Return the newest reports about each lead that were known by then; a lead without any is missing."""
         by_lead: dict[str, list[Outcome]] = {}
-        for row in await self._sql.fetch(_OF_LEADS, list(lead_ids), known_by):
+        for row in await self._sql.fetch(_OF_LEADS, list(lead_ids), known_by, MOST_OUTCOMES):
             by_lead.setdefault(row["lead_id"], []).append(_outcome(row))
         return by_lead
 
@@ -78,11 +90,16 @@ class OutcomeRepository:
         found: int = await self._sql.fetchval(_COUNT, sorted(kinds), at_most)
         return found
 
-    async def catch_up(self, since: datetime) -> int:
-        """Keep up to `CATCH_UP_BATCH` outcomes that were stored as activities only, known from *since* on; return how
-        many there were."""
-        rows = await self._sql.fetch(_MISSING, since, CATCH_UP_BATCH)
+    async def catch_up(self, done_until: datetime) -> int:
+        """Keep up to `CATCH_UP_BATCH` outcomes that were stored as activities only; return how many there were.
+
+        Goes on from where it came to before, in any process, and remembers where it came to now: to the last outcome
+        of a full batch, else to *done_until*.
+        """
+        since = await self._sql.fetchval(_CAUGHT_UP)
+        rows = await self._sql.fetch(_MISSING, _EVER if since is None else since, CATCH_UP_BATCH)
         await self.add([(row["lead_id"], _activity(row)) for row in rows])
+        await self._sql.execute(_REMEMBER, rows[-1]["known_at"] if len(rows) == CATCH_UP_BATCH else done_until)
         return len(rows)
 
 

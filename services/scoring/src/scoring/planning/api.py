@@ -8,10 +8,10 @@ from fastapi import APIRouter, Path, Query, Response
 from scoring.jobs.api import JobSummary, JobView, accept_job, page_of_jobs
 from scoring.jobs.kinds import JobState
 from scoring.jobs.repository import JobRepository
+from scoring.lead_at import get_model
 from scoring.planning.request import KIND, PlanRequest, Version
 from scoring.planning.views import PlanView
 from scoring.repository import ScoringRepository
-from shared.documents import DocumentInvalid, DocumentNotFound
 from shared.http import Cursor, IdempotentRoute, Limit, Page, Principal, Problem, require_scope
 from shared.runtime import Runtime
 
@@ -66,16 +66,4 @@ async def _check(runtime: Runtime[ScoringRepository], request: PlanRequest) -> N
             errors=[{"pointer": "/until", "detail": "must not be in the future: nothing is known of it"}],
         )
     async with runtime.read() as repo:
-        try:
-            await repo.get_model(request.version)
-        except DocumentNotFound:
-            raise Problem(
-                404,
-                "model_version_not_found",
-                "No such version of the scoring model",
-                errors=[{"pointer": "/version", "detail": "not a stored version"}],
-            ) from None
-        except DocumentInvalid as error:  # stored by another release
-            raise Problem(
-                409, "unreadable_version", "This release cannot read that version", errors=error.errors
-            ) from error
+        await get_model(repo, request.version, pointer="/version")

@@ -13,7 +13,7 @@ from scoring.domain.model import Grade, ScoringModel
 from scoring.domain.points import to_hundredths
 from scoring.domain.replay import Replay, facts_of, replay
 from scoring.domain.score import Half, Line, ScoreResult
-from scoring.history import DecidedScore, LeadHistory
+from scoring.history import LeadHistory
 from scoring.planning.slices import DIMENSIONS
 from scoring.repository import MOST_ACTIVITIES
 
@@ -104,6 +104,7 @@ class Comparison:
     def __init__(self, live: ScoringModel, planned: ScoringModel, since: datetime, until: datetime) -> None:
         self._live, self._planned, self._since, self._until = live, planned, since, until
         self.leads = 0
+        self.leads_cut = 0
         self.moves = Moves()
         self.crossings = (CrossingCount(), CrossingCount())
         self.qualified = QualifiedCount()
@@ -130,12 +131,13 @@ class Comparison:
         if before is None or after is None:
             return
         self.leads += 1
+        self.leads_cut += history.is_cut
         results = before.result, after.result
         self.moves.add((results[0].points, results[1].points), (results[0].grade, results[1].grade))
         was_qualified = self._count_qualified(before.decisions, after.decisions)
         self._count_slices(after.profile, results, was_qualified)
         self._count_fired(after)
-        self._count_decided(history.decisions, results)
+        self._count_decided(history, results)
         if results[0].lines != results[1].lines:
             self._count_parts(MovedLead(
                 history.lead_id, at, *results, (before.is_mql, after.is_mql), parts_between(*results)
@@ -192,14 +194,15 @@ class Comparison:
                 for line in decision.result.lines:
                     self._fired.add((line.half, line.group, line.source))
 
-    def _count_decided(self, decisions: Sequence[DecidedScore], results: tuple[ScoreResult, ScoreResult]) -> None:
+    def _count_decided(self, history: LeadHistory, results: tuple[ScoreResult, ScoreResult]) -> None:
+        decisions = history.decisions
         last = decisions[-1]
         before, after = results
         self.decided_by[last.model_version] += 1
         points = to_hundredths(last.points)
         self.reproduced += points == before.points and last.grade == before.grade
         self.decided_moves.add((points, after.points), (last.grade, after.grade))
-        was_mql = False
+        was_mql = history.is_cut and decisions[0].is_mql
         for each in decisions:
             if each.is_mql != was_mql and each.scored_at >= self._since:
                 self.decided_crossings.add(turned_mql=each.is_mql, is_decay=each.trigger == "decay")

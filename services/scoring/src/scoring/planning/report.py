@@ -8,7 +8,7 @@ from typing import Final
 from scoring.domain.model import Grade
 from scoring.domain.points import HUNDREDTHS, to_points
 from scoring.planning.comparison import Comparison, CrossingCount, MovedLead, Moves, QualifiedCount, SliceCount
-from scoring.planning.slices import OTHER
+from scoring.planning.slices import OTHER, TYPED, UNKNOWN
 from scoring.planning.views import (
     AgainstDecided,
     Crossings,
@@ -26,6 +26,7 @@ from scoring.planning.views import (
 
 MOST_SLICES: Final = 25
 MOST_RULES: Final = 100
+FEWEST_TYPED: Final = 5  # leads that a value has that people typed: of fewer it may tell who they are
 
 
 def report_on(
@@ -40,7 +41,9 @@ def report_on(
     """Return the result of a plan that has compared at least one lead."""
     moves = comparison.moves
     before, after = comparison.crossings
-    slices = {name: _slices(counts) for name, counts in comparison.slices.items()}
+    slices = {
+        name: _slices(counts, fewest=FEWEST_TYPED if name in TYPED else 1) for name, counts in comparison.slices.items()
+    }
     return PlanResult(
         version=version,
         live_version=live_version,
@@ -48,6 +51,7 @@ def report_on(
         until=until,
         leads=comparison.leads,
         leads_in_period=leads_in_period,
+        leads_cut=comparison.leads_cut,
         points=_points(moves),
         grade_changed=sum(leads for (old, new), leads in moves.grades.items() if old != new),
         grades=_grades(moves.grades),
@@ -113,13 +117,13 @@ def _qualified(count: QualifiedCount) -> Qualified:
     return Qualified(before=count.before, after=count.after, gained=count.gained, lost=count.lost)
 
 
-def _slices(counts: Mapping[str, SliceCount]) -> list[Slice]:
-    """Return the values with the most leads, and the others as one: some are whatever people typed."""
+def _slices(counts: Mapping[str, SliceCount], *, fewest: int) -> list[Slice]:
+    """Return the values with the most leads, and the others, with those of fewer leads than *fewest*, as one."""
     in_order = sorted(counts.items(), key=lambda each: (-each[1].leads, each[0]))
-    shown = [_slice(value, count) for value, count in in_order[:MOST_SLICES]]
-    if len(in_order) > MOST_SLICES:
-        shown.append(_slice(OTHER, _sum([count for _, count in in_order[MOST_SLICES:]])))
-    return shown
+    kept = [each for each in in_order if each[0] != OTHER and (each[0] == UNKNOWN or each[1].leads >= fewest)]
+    shown = dict(kept[:MOST_SLICES])
+    others = [count for value, count in in_order if value not in shown]
+    return [_slice(value, count) for value, count in shown.items()] + ([_slice(OTHER, _sum(others))] if others else [])
 
 
 def _slice(value: str, count: SliceCount) -> Slice:

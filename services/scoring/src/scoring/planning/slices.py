@@ -8,6 +8,7 @@ from scoring.domain.decision import Profile
 UNKNOWN: Final = "unknown"
 OTHER: Final = "(other)"
 LONGEST_VALUE: Final = 80  # an industry is whatever somebody typed
+TYPED: Final = frozenset({"industry"})
 
 _BANDS: Final = ((10, "1-10"), (50, "11-50"), (200, "51-200"), (1000, "201-1000"), (5000, "1001-5000"))
 

@@ -51,7 +51,10 @@ class Qualified(BaseModel):
 class Slice(BaseModel):
     """The comparison for the leads that have one value of something."""
 
-    value: str = Field(description="`unknown` = not known; `(other)` = the values with the fewest leads, together.")
+    value: str = Field(
+        description="`unknown` = not known; `(other)` = the values with the fewest leads, together, and"
+        " industries of fewer than 5."
+    )
     leads: int
     mean_before: float
     mean_after: float
@@ -132,6 +135,7 @@ class PlanResult(BaseModel):
     until: datetime
     leads: int = Field(description="Leads compared.")
     leads_in_period: int = Field(description="Leads that were scored in the period; more than `leads` if sampled.")
+    leads_cut: int = Field(description="Leads compared that have so long a history that only its newest is replayed.")
     points: PointsMoved
     grade_changed: int
     grades: list[GradeChange]

@@ -26,6 +26,14 @@ def upgrade() -> None:
         CREATE TRIGGER outcome_is_append_only BEFORE UPDATE ON outcome
         FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
     """)
+    # Enough outcomes to test a version by are counted now and then, while there are few among others.
+    op.execute("CREATE INDEX outcome_by_kind ON outcome (kind)")
+    op.execute("""
+        CREATE TABLE outcome_catch_up (
+            is_only boolean PRIMARY KEY DEFAULT true CHECK (is_only),
+            until timestamptz NOT NULL
+        )
+    """)
     # To find them among all activities; one in thousands is such a report, so the others pay nothing for it.
     op.execute("""
         CREATE INDEX activity_outcome ON activity (known_at)
@@ -35,4 +43,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.execute("DROP INDEX activity_outcome")
+    op.execute("DROP TABLE outcome_catch_up")
     op.execute("DROP TABLE outcome")
