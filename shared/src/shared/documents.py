@@ -4,6 +4,7 @@ A version never changes once stored; "live" is a pointer. A decision names the v
 explained and replayed under another one.
 """
 
+import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -164,7 +165,8 @@ class DocumentStore(Generic[T]):
 
     async def create(self, sql: Sql, *, body: str, now: datetime, actor: str, why: str) -> int:
         """Store a draft; return its version. Errors: `DocumentInvalid`."""
-        self._parse(body)
+        # Before the first statement, and beside the event loop: half a megabyte takes seconds to check.
+        await asyncio.to_thread(self._parse, body)
         await sql.execute("SELECT pg_advisory_xact_lock(hashtextextended('document/' || $1, 0))", self.kind)
         version: int = await sql.fetchval(
             "INSERT INTO document (kind, version, body, created_at, created_by, why)"

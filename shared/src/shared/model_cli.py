@@ -15,14 +15,16 @@ from rich.table import Table
 
 from shared.model_client import ENDED, ModelClient, Plan
 from shared.plan_tables import describe_backtest, print_plan, printable
-from shared.service_client import NoAnswer, Refusal
+from shared.service_client import KEY_VARIABLE, KeyUnusable, NoAnswer, Refusal, key_from_environment
 
 NOT_DONE, USAGE, NO_ANSWER = 1, 2, 3
-KEY_VARIABLE = "LEADRAIL_API_KEY"
 URL_VARIABLE = "LEADRAIL_SCORING_URL"
 DEFAULT_URL = "http://127.0.0.1:8002"
 KEY_STATUSES = (401, 403)
+SERVER_FAULT = 500
 LOOK_EVERY_SECONDS = 0.5
+PATIENCE_SECONDS = 60.0  # a service that is restarted answers again well within that
+LONGEST_WHY = 500  # the service takes no longer reason
 
 model = typer.Typer(
     no_args_is_help=True,
@@ -117,16 +119,20 @@ def apply_version(
     """
     with _calling(url) as client:
         live = next((str(each.version) for each in client.list_versions() if each.is_live), "")
+        if version == live:
+            out.print(f"version {version} is live already: nothing to do")
+            return
         plan = client.find_latest_plan(version)
         if plan is not None and plan.result is not None:
             print_plan(out, plan.result)
         out.print(_advice(version, live, plan))
         backtest = client.find_latest_backtest(version)
         out.print(describe_backtest(version, live, backtest))
+        seen = [f"{what} {job.job_id}" for what, job in (("plan", plan), ("backtest", backtest)) if job is not None]
+        reason = _reason(why, seen)
         if not is_sure and not typer.confirm(f"Apply version {version}?"):
             raise _not_done("nothing was applied")
-        seen = [f"{what} {job.job_id}" for what, job in (("plan", plan), ("backtest", backtest)) if job is not None]
-        client.apply(version, f"{why} ({', '.join(seen)})" if seen else why)
+        client.apply(version, reason)
     out.print(f"version {version} is in force; `leadrail model apply {live}` goes back")
 
 
@@ -139,19 +145,64 @@ def _advice(version: str, live: str, plan: Plan | None) -> str:
     return f"{age} beside version {live}, which is live still."
 
 
+def _reason(why: str, seen: list[str]) -> str:
+    """Return what the audit is to keep. Errors: `typer.Exit`: more than the service takes."""
+    reason = f"{why} ({', '.join(seen)})" if seen else why
+    if (excess := len(reason) - LONGEST_WHY) > 0:
+        what = f"--why with {' and '.join(seen)}" if seen else "--why"
+        err.print(f"{what} has {len(reason)} characters, and the limit is {LONGEST_WHY}: shorten --why by {excess}")
+        raise typer.Exit(USAGE)
+    return reason
+
+
 def _wait(client: ModelClient, plan: Plan) -> tuple[Plan, dict[str, Any]]:
-    """Show how far the plan is until it has ended; cancel it if the person does not want to wait."""
+    """Show how far the plan is until it has ended; cancel it if the person does not want to wait.
+
+    A service that does not answer for a while is waited for: the plan outlives its restart.
+    """
+    with _not_losing(plan):
+        try:
+            with _progress() as show:
+                return _watch(client, plan.job_id, show)
+        except KeyboardInterrupt:
+            client.cancel_plan(plan.job_id)
+            raise _not_done("cancelled") from None
+
+
+def _watch(client: ModelClient, plan_id: str, show: Callable[[Plan], None]) -> tuple[Plan, dict[str, Any]]:
+    away_since: float | None = None
+    while True:
+        try:
+            plan, answer = client.get_plan(plan_id)
+        except (NoAnswer, Refusal) as error:
+            away_since = away_since or time.monotonic()  # not since the last answer: one call alone may take longer
+            if not _is_away(error) or time.monotonic() - away_since >= PATIENCE_SECONDS:
+                raise
+        else:
+            away_since = None
+            show(plan)
+            if plan.state in ENDED:
+                return plan, answer
+        time.sleep(LOOK_EVERY_SECONDS)
+
+
+@contextmanager
+def _not_losing(plan: Plan) -> Iterator[None]:
+    """Name the plan to the person if we cannot follow it any more: it goes on without us."""
     try:
-        with _progress() as show:
-            while True:
-                seen, answer = client.get_plan(plan.job_id)
-                show(seen)
-                if seen.state in ENDED:
-                    return seen, answer
-                time.sleep(LOOK_EVERY_SECONDS)
-    except KeyboardInterrupt:
-        client.cancel_plan(plan.job_id)
-        raise _not_done("cancelled") from None
+        yield
+    except (NoAnswer, Refusal) as error:
+        if _is_away(error) or _is_about_key(error):
+            err.print(f"plan {plan.job_id} goes on without this command: GET /v1/plans/{plan.job_id} shows how far")
+        raise
+
+
+def _is_away(error: NoAnswer | Refusal) -> bool:
+    return isinstance(error, NoAnswer) or error.status >= SERVER_FAULT
+
+
+def _is_about_key(error: NoAnswer | Refusal) -> bool:
+    return isinstance(error, Refusal) and error.status in KEY_STATUSES
 
 
 @contextmanager
@@ -165,16 +216,17 @@ def _progress() -> Iterator[Callable[[Plan], None]]:
 @contextmanager
 def _calling(url: str | None) -> Iterator[ModelClient]:
     """Lend a client; say what went wrong in a sentence and an exit code."""
-    key = os.environ.get(KEY_VARIABLE)
-    if not key:
-        err.print(f"{KEY_VARIABLE} is not set: it must hold an API key with the scope config:plan")
-        raise typer.Exit(USAGE)
+    try:
+        key = key_from_environment("config:plan")
+    except KeyUnusable as error:
+        err.print(str(error))
+        raise typer.Exit(USAGE) from error
     try:
         with closing(ModelClient(url or os.environ.get(URL_VARIABLE) or DEFAULT_URL, key)) as client:
             yield client
     except Refusal as refusal:
         err.print(f"scoring refuses: {refusal}")
-        is_unable = refusal.status in KEY_STATUSES or refusal.status >= 500
+        is_unable = _is_about_key(refusal) or _is_away(refusal)
         raise typer.Exit(NO_ANSWER if is_unable else NOT_DONE) from refusal
     except NoAnswer as error:
         err.print(f"{error}. Is scoring there? --url or {URL_VARIABLE} says where.")

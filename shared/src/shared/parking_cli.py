@@ -13,12 +13,12 @@ from rich.progress import Progress
 from rich.table import Table
 
 from shared.parking_client import NoAnswer, Parked, ParkingClient, Refusal
+from shared.service_client import KEY_VARIABLE, KeyUnusable, key_from_environment
 
 ServiceName = Literal["ingest", "scoring", "consent", "routing", "sla-monitor"]
 DEFAULT_URLS = {name: f"http://127.0.0.1:{8001 + number}" for number, name in enumerate(get_args(ServiceName))}
 
 NOT_DONE, USAGE, NO_ANSWER = 1, 2, 3
-KEY_VARIABLE = "LEADRAIL_API_KEY"
 KEY_STATUSES = (401, 403)
 STILL_PARKED = {"still_failing", "not_parked"}
 
@@ -148,10 +148,11 @@ def _consumer_of(client: ParkingClient, service: str, lead_id: str) -> str:
 @contextmanager
 def _calling(service: ServiceName, url: str | None) -> Iterator[ParkingClient]:
     """Lend a client; say what went wrong in a sentence and an exit code."""
-    key = os.environ.get(KEY_VARIABLE)
-    if not key:
-        err.print(f"{KEY_VARIABLE} is not set: it must hold an API key with the scope ops:replay")
-        raise typer.Exit(USAGE)
+    try:
+        key = key_from_environment("ops:replay")
+    except KeyUnusable as error:
+        err.print(str(error))
+        raise typer.Exit(USAGE) from error
     variable = f"LEADRAIL_{service.upper().replace('-', '_')}_URL"
     try:
         with closing(ParkingClient(url or os.environ.get(variable) or DEFAULT_URLS[service], key)) as client:

@@ -114,8 +114,9 @@ def _rules(result: PlanResult) -> Table:
 
 def _movers(movers: Sequence[Mover]) -> Table:
     table = Table()
-    for header in ("lead that moves far", "points", "grade", "MQL", "because of"):
-        table.add_column(header, overflow="fold")  # folded and not cut: an id must be there to copy
+    table.add_column("lead that moves far", no_wrap=True)  # whole, however long the reasons are: an id is to be copied
+    for header in ("points", "grade", "MQL", "because of"):
+        table.add_column(header, overflow="fold")
     for each in movers:
         table.add_row(
             each.lead_id,

@@ -319,6 +319,24 @@ async def test_jobs_need_the_scope_to_plan(jobs):
         assert (await client.post("/v1/jobs/0199b5d0-0000-7000-8000-00000000ffff/cancel")).status_code == 403
 
 
+async def test_a_ranking_is_cancelled_only_by_who_may_start_one(jobs):
+    job_id, other = await ask(jobs, "ranking"), await ask(jobs, "plan")
+    async with jobs.http_as("config:plan") as planner, jobs.http_as("config:apply") as applier:
+        refused = await planner.post(f"/v1/jobs/{job_id}/cancel")
+        assert (refused.status_code, "config:apply" in refused.json()["detail"]) == (403, True)
+        assert (await applier.post(f"/v1/jobs/{other}/cancel")).status_code == 403
+        assert (await planner.post("/v1/jobs/no-id/cancel")).status_code == 422
+        assert (await applier.post(f"/v1/jobs/{job_id}/cancel")).json()["state"] == "cancelled"
+        assert (await planner.post(f"/v1/jobs/{other}/cancel")).json()["state"] == "cancelled"
+
+
+async def test_what_was_asked_for_is_in_the_audit(jobs):
+    job_id = (await jobs.http.post("/v1/plans", json={"version": "1", "days": 7})).json()["job_id"]
+    [audit] = (await jobs.http.get("/v1/audit", params={"subject": f"job/{job_id}"})).json()["items"]
+    request = {"version": "1", "days": 7, "until": None, "sample": None}
+    assert (audit["action"], audit["after"]) == ("plan.started", {"kind": "plan", "request": request})
+
+
 async def test_the_queue_is_bounded(jobs):
     for _ in range(MOST_QUEUED):
         await ask(jobs, "double")

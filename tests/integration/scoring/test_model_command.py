@@ -7,17 +7,21 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
+import shared.model_cli
 from scoring.__main__ import build_service
 from scoring.jobs.runner import JobRunner
 from scoring.model_document import default_model_text
 from scoring.settings import ScoringSettings
+from shared import model_cli
 from shared.cli import app
-from shared.model_cli import KEY_VARIABLE
+from shared.model_client import ModelClient, Plan
 from shared.runtime.server import HttpServer
+from shared.service_client import KEY_VARIABLE, NoAnswer, Refusal
 from shared.testing import ServiceHarness
 from shared.testing.builders import make_enriched, make_facts, make_lead
 
@@ -33,14 +37,16 @@ class Command:
     key: str
 
     async def __call__(self, *words: str, answer: str = "", key: str | None = None) -> Result:
-        runner = CliRunner(env={KEY_VARIABLE: self.key if key is None else key, "COLUMNS": "200"})
+        runner = CliRunner(env={KEY_VARIABLE: self.key if key is None else key})
         arguments = ["model", *words, "--url", self.url]
         return await asyncio.to_thread(lambda: runner.invoke(app, arguments, input=answer))
 
 
 @pytest.fixture
-async def leadrail(create_database: Callable[..., str]) -> AsyncIterator[Command]:
-    """Run scoring's routes and its jobs, as the service would, but without Kafka."""
+async def leadrail(create_database: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Command]:
+    """Run scoring's routes and its jobs, as the service would, but without Kafka. The terminal is wide."""
+    for console in (shared.model_cli.out, shared.model_cli.err):
+        monkeypatch.setattr(console, "width", 200)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -92,8 +98,58 @@ async def test_a_person_stores_plans_and_applies_a_version_and_the_audit_names_t
     [plan] = (await leadrail.harness.http.get("/v1/plans")).json()["items"]
     assert audit["why"] == f"vps buy (plan {plan['job_id']})"
 
-    stale = await leadrail("apply", "2", "--why", "again", "--yes")
-    assert "but 2 is live by now: plan again" in stale.output
+    again = await leadrail("apply", "2", "--why", "again", answer="y\n")
+    assert (again.exit_code, again.stdout.splitlines()[-1]) == (DONE, "version 2 is live already: nothing to do")
+    assert len(await leadrail.harness.fetch("SELECT FROM audit WHERE action = 'scoring_model.applied'")) == 1
+
+    assert (await leadrail("draft", str(draft), "--why", "a third")).exit_code == DONE
+    assert (await leadrail("apply", "3", "--why", "a third", "--yes")).exit_code == DONE
+    stale = await leadrail("apply", "2", "--why", "again", answer="n\n")
+    assert "but 3 is live by now: plan again" in stale.output
+
+
+async def test_a_reason_too_long_with_the_ids_is_said_before_anything_is_asked(leadrail, draft):
+    await leadrail.harness.feed(make_enriched())
+    leadrail.harness.clock.advance(hours=1)
+    await leadrail("draft", str(draft), "--why", "vps buy")
+    assert (await leadrail("plan", "2")).exit_code == DONE
+    long = await leadrail("apply", "2", "--why", "x" * 480, answer="y\n")
+    assert (long.exit_code, "Apply version 2?" in long.output) == (USAGE, False)
+    added = len(" (plan )") + 36
+    assert f"has {480 + added} characters, and the limit is 500: shorten --why by {added - 20}" in long.output
+    fitting = await leadrail("apply", "2", "--why", "x" * (500 - added), answer="y\n")
+    assert fitting.exit_code == DONE, fitting.output
+
+
+async def test_a_plan_is_followed_over_calls_that_fail(leadrail, monkeypatch):
+    await leadrail.harness.feed(make_enriched())
+    leadrail.harness.clock.advance(hours=1)
+    failures = [NoAnswer("gone"), Refusal(503, "database_away", "The database is away")]
+    look = ModelClient.get_plan
+
+    def get_plan(client: ModelClient, plan_id: str) -> tuple[Plan, dict[str, Any]]:
+        if failures:
+            raise failures.pop()
+        return look(client, plan_id)
+
+    monkeypatch.setattr(ModelClient, "get_plan", get_plan)
+    answer = await leadrail("plan", "1", "--json")
+    assert (answer.exit_code, failures) == (DONE, [])
+
+
+@pytest.mark.parametrize("failure", [NoAnswer("gone"), Refusal(401, "unauthorized", "A valid API key is needed")])
+async def test_a_plan_that_cannot_be_followed_any_more_is_named(leadrail, monkeypatch, failure):
+    await leadrail.harness.feed(make_enriched())
+
+    def get_plan(_client: ModelClient, _plan_id: str) -> tuple[Plan, dict[str, Any]]:
+        raise failure
+
+    monkeypatch.setattr(ModelClient, "get_plan", get_plan)
+    monkeypatch.setattr(model_cli, "PATIENCE_SECONDS", 0.0)
+    answer = await leadrail("plan", "1")
+    [plan] = (await leadrail.harness.http.get("/v1/plans")).json()["items"]
+    assert answer.exit_code == NO_ANSWER
+    assert f"plan {plan['job_id']} goes on without this command" in answer.output
 
 
 async def test_a_plan_is_json_for_other_programs(leadrail):
@@ -118,3 +174,5 @@ async def test_what_cannot_be_done_is_a_sentence_and_an_exit_code(leadrail, draf
     assert (await leadrail("versions", key="lr_no_key")).exit_code == NO_ANSWER
     assert (await leadrail("plan", "1", "--days", "0")).exit_code == USAGE
     assert (await leadrail("plan", "1", key="")).exit_code == USAGE
+    copied_badly = await leadrail("plan", "1", key="lr_k\N{LATIN SMALL LETTER E WITH ACUTE}y\u2026")
+    assert (copied_badly.exit_code, KEY_VARIABLE in copied_badly.output) == (USAGE, True)

@@ -34,6 +34,21 @@ async def test_a_request_that_makes_no_sense_is_a_problem(
     assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
 
 
+@pytest.mark.parametrize(
+    ("body", "pointer", "words"),
+    [
+        ({"refresh": True, "horizon_days": 5, "outcome": "won"}, "/refresh", "give no outcome, horizon_days"),
+        ({"since": "2026-01-01T00:00:00Z", "until": "2026-01-02T00:00:00Z"}, "/since", "the horizon (90 days)"),
+        ({"since": "2026-01-01T00:00:00Z", "until": "2026-01-06T00:00:00Z", "horizon_days": 5}, "/since", "(5 days)"),
+    ],
+)
+async def test_a_training_that_contradicts_itself_is_told_in_which_field(
+    scoring: ServiceHarness, body: dict[str, Any], pointer: str, words: str
+) -> None:
+    [error] = (await scoring.http.post(TRAININGS, json=body)).json()["errors"]
+    assert (error["pointer"], words in error["detail"]) == (pointer, True)
+
+
 async def test_who_may_plan_may_train_but_not_apply(scoring: ServiceHarness) -> None:
     async with scoring.http_as("config:plan") as planner, scoring.http_as("leads:read") as reader:
         assert (await reader.get(MODELS)).status_code == 403

@@ -6,109 +6,46 @@ from typing import Any
 
 import asyncpg
 import pytest
+from tests.integration.scoring.learned_population import ASKED, END, HORIZON, LEADS, MODELS, TRAININGS, live_and_learn
+from tests.integration.scoring.lived_period import hand_over
 
 from local_stack.blocking import run_blocking
 from scoring.__main__ import build_service
 from scoring.jobs.execution import execute_job
+from scoring.jobs.kinds import JobContext
 from scoring.jobs.repository import JobRepository
-from scoring.jobs.runner import JobRunner
 from scoring.model_document import default_model_text
 from scoring.prediction import ranking
-from scoring.prediction.population import SyntheticLead, make_population
-from scoring.prediction.repository import LivePredictions
+from scoring.prediction.ranking import rank_leads
+from scoring.prediction.repository import LivePredictions, NewModel, PredictionRepository, decode_model
+from scoring.prediction.request import RankingRequest
 from scoring.settings import ScoringSettings
-from shared.contracts import Event, LeadEnriched
 from shared.ids import new_id
-from shared.provision import provision_database, role_of
 from shared.testing import ServiceHarness
-from shared.testing.builders import NOON, make_activity, make_enriched, make_origin
+from shared.testing.builders import make_enriched, make_origin
 from shared.testing.clocks import SteppedClock
-from shared.testing.harness import SECRET_KEY
-
-DAYS, STEP, HORIZON = 100, 4, 16
-END = NOON + timedelta(days=DAYS + HORIZON)
-LEADS = 1000
-TRAININGS = "/v1/predictions/trainings"
-MODELS = "/v1/predictions/models"
-ASKED = {"outcome": "opportunity", "horizon_days": HORIZON, "since": NOON.isoformat()}
 
 
 @pytest.fixture(scope="module")
 def lived_through(create_database: Callable[..., str]) -> str:
     """Return a database in which a population was decided about, day by day, and one model was learned from it."""
     database_url = create_database()
-    run_blocking(_live(database_url))
+    run_blocking(live_and_learn(database_url))
     return database_url
+
+
+@pytest.fixture(autouse=True)
+def _without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here is one process only, which knows of a model at once."""
+    monkeypatch.setattr(ranking, "PAUSE_SECONDS", 0.0)
 
 
 @pytest.fixture
 async def trained(lived_through: str, create_database: Callable[..., str]) -> AsyncIterator[ServiceHarness]:
     url = create_database(lived_through)
-    await _hand_over(url, lived_through)
+    await hand_over(lived_through, url)
     async with ServiceHarness.start(build_service, ScoringSettings, url, clock=SteppedClock(END)) as harness:
         yield harness
-
-
-async def _hand_over(url: str, copied_from: str) -> None:
-    """Make the tables of a copied database those of its own role: roles belong to one database."""
-    await provision_database(url, SECRET_KEY, ["scoring"])
-    before, after = (role_of("scoring", each.rpartition("/")[2]) for each in (copied_from, url))
-    connection = await asyncpg.connect(url)
-    try:
-        await connection.execute(f'REASSIGN OWNED BY "{before}" TO "{after}"')
-    finally:
-        await connection.close()
-
-
-async def _live(database_url: str) -> None:
-    leads = make_population(
-        LEADS,
-        seed=1,
-        since=NOON,
-        until=NOON + timedelta(days=DAYS),
-        horizon_days=HORIZON - STEP - 2,
-        intercept=-1.0,
-    )
-    async with ServiceHarness.start(build_service, ScoringSettings, database_url) as harness:
-        won: list[tuple[datetime, str]] = []
-        for _ in range((DAYS + HORIZON) // STEP):
-            now = harness.clock.now()
-            new = [lead for lead in leads if now <= lead.at < now + timedelta(days=STEP)]
-            ids = [new_id() for _ in new]
-            won += [
-                (now + (lead.won_at - lead.at), lead_id) for lead, lead_id in zip(new, ids, strict=True) if lead.won_at
-            ]
-            await harness.feed(*_activities(new, ids, now), make_activity(kind="unsubscribe", occurred_at=now))
-            await harness.feed(*_submissions(new, ids))
-            await harness.feed(make_activity(kind="unsubscribe"), *_reports(won, now))
-            harness.clock.advance(days=STEP)
-        answer = await harness.http.post(TRAININGS, json=ASKED)
-        assert answer.status_code == 202, answer.text
-        assert answer.headers["Location"] == f"/v1/jobs/{answer.json()['job_id']}"
-        assert await JobRunner(harness.runtime, timedelta(days=90)).run_once()
-
-
-def _activities(leads: list[SyntheticLead], ids: list[str], now: datetime) -> list[Event]:
-    return [
-        make_activity(lead_id, kind=each.kind, occurred_at=now - (lead.at - each.occurred_at))
-        for lead, lead_id in zip(leads, ids, strict=True)
-        for each in lead.activities
-    ]
-
-
-def _submissions(leads: list[SyntheticLead], ids: list[str]) -> list[Event]:
-    return [
-        LeadEnriched(lead_id=lead_id, origin=lead.profile.origin, lead=lead.profile.lead, facts=lead.profile.facts)
-        for lead, lead_id in zip(leads, ids, strict=True)
-    ]
-
-
-def _reports(won: list[tuple[datetime, str]], now: datetime) -> list[Event]:
-    """Return what became known by *now* of the leads in *won*, and take them out: a deal, and a meeting after it."""
-    due = [each for each in won if each[0] <= now]
-    won[:] = [each for each in won if each[0] > now]
-    reports: list[Event] = [make_activity(lead_id, kind="opportunity", occurred_at=at) for at, lead_id in due]
-    return reports + [make_activity(lead_id, kind="meeting", occurred_at=at) for at, lead_id in due]
 
 
 async def run_job(scoring: ServiceHarness, job_id: str) -> dict[str, Any]:
@@ -134,6 +71,15 @@ async def apply(scoring: ServiceHarness, version: int = 1) -> dict[str, Any]:
     assert answer.status_code == 200, answer.text
     change: dict[str, Any] = answer.json()
     return change
+
+
+async def store_again(scoring: ServiceHarness) -> None:
+    """Store model 1 as model 2 also."""
+    await scoring.fetch(
+        "INSERT INTO prediction_model SELECT 2, $1, created_at, created_by, refreshed_from, outcome, since,"
+        " learned_until, until, model, report, learned FROM prediction_model WHERE version = 1",
+        new_id(),
+    )
 
 
 async def rank_by(scoring: ServiceHarness, order: str) -> None:
@@ -242,6 +188,34 @@ async def test_leads_nothing_is_predicted_of_yet_follow_by_points(trained: Servi
     assert len({item["lead_id"] for item in items}) == LEADS + 2
 
 
+async def test_what_the_model_before_said_is_no_place_in_the_order(trained: ServiceHarness) -> None:
+    await rank_by(trained, "probability")
+    await run_job(trained, (await apply(trained))["ranking_job_id"])
+    await store_again(trained)
+    await apply(trained, 2)  # and its job does not run
+    new = [new_id(), new_id()]
+    await trained.feed(*[make_enriched(lead_id) for lead_id in new])
+    items = await listed(trained)
+    assert {item["lead_id"] for item in items[:2]} == set(new)
+    assert [item["prediction_version"] for item in items] == [2, 2, *[1] * LEADS]
+    points = [item["points"] for item in items[2:]]
+    assert points == sorted(points, reverse=True)
+    assert len({item["lead_id"] for item in items}) == LEADS + 2
+
+
+async def test_a_page_in_the_order_by_probability_is_read_from_its_index(trained: ServiceHarness) -> None:
+    await run_job(trained, (await apply(trained))["ranking_job_id"])
+    rows = await trained.fetch(
+        "EXPLAIN SELECT lead_id FROM lead_score WHERE prediction_version = 1 AND probability IS NOT NULL"
+        " AND (probability, lead_id) < (0.5, $1::uuid) ORDER BY probability DESC, lead_id DESC LIMIT 5",
+        new_id(),
+    )
+    plan = "\n".join(row[0] for row in rows)
+    assert "Backward using lead_score_by_probability" in plan
+    assert "Index Cond: ((prediction_version = 1) AND" in plan
+    assert "Sort" not in plan
+
+
 async def test_a_cursor_of_the_other_order_is_refused(trained: ServiceHarness) -> None:
     first = (await trained.http.get("/v1/scores", params={"limit": 5})).json()
     await apply(trained)
@@ -337,6 +311,27 @@ async def test_a_training_that_is_run_again_stores_nothing_twice(trained: Servic
     assert len((await trained.http.get(MODELS)).json()["items"]) == 1
 
 
+async def test_of_two_attempts_that_store_a_model_at_once_one_does(trained: ServiceHarness) -> None:
+    (job,) = (await trained.http.get("/v1/jobs?kind=training")).json()["items"]
+    async with trained.runtime.database.transaction() as sql:
+        predictions = PredictionRepository(sql)
+        row = await predictions.find_model(1)
+        assert row is not None
+        asked = {name: row[name] for name in ("refreshed_from", "outcome", "since", "learned_until", "until")}
+        again = NewModel(job_id=job["job_id"], model=decode_model(row), report_json=row["report"], learned=b"", **asked)
+        assert await predictions.add_model(again, trained.clock.now()) == 1
+        assert await sql.fetchval("SELECT count(*) FROM prediction_model") == 1
+
+
+async def test_a_model_says_when_it_was_stored_and_not_when_it_was_asked_for(trained: ServiceHarness) -> None:
+    asked = await trained.http.post(TRAININGS, json=ASKED)
+    trained.clock.advance(hours=3)
+    job = await run_job(trained, asked.json()["job_id"])
+    model = (await trained.http.get(f"{MODELS}/{job['result']['version']}")).json()
+    assert datetime.fromisoformat(model["created_at"]) == trained.clock.now()
+    assert datetime.fromisoformat(model["until"]) == END
+
+
 async def test_a_lead_that_is_being_decided_about_is_passed_over_and_not_waited_for(
     trained: ServiceHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -347,6 +342,26 @@ async def test_a_lead_that_is_being_decided_about_is_passed_over_and_not_waited_
         await work.repo.lock_leads([row["lead_id"]])
         job = await run_job(trained, change["ranking_job_id"])
     assert job["result"] == {"ranked": LEADS - 1, "left": 1, "is_live": True}
+
+
+async def test_a_ranking_finds_what_a_process_that_knew_the_old_model_only_stored_behind_it(
+    trained: ServiceHarness,
+) -> None:
+    await apply(trained)
+    late: list[asyncpg.Record] = []
+
+    async def tell(done: int, total: int) -> None:
+        if done == total and not late:
+            late[:] = await trained.fetch(
+                "UPDATE lead_score SET probability = NULL, prediction_version = NULL"
+                " WHERE lead_id = (SELECT min(lead_id::text)::uuid FROM lead_score) RETURNING lead_id::text"
+            )
+
+    runtime = trained.runtime
+    context = JobContext(runtime.database, runtime.service.documents[0], trained.clock.now(), new_id(), tell)
+    assert await rank_leads(context, RankingRequest(version=1)) == {"ranked": LEADS + 1, "left": 0, "is_live": True}
+    assert len(late) == 1
+    assert not await trained.fetch("SELECT FROM lead_score WHERE prediction_version IS DISTINCT FROM 1")
 
 
 async def test_a_ranking_ends_when_its_model_is_not_live_any_more(trained: ServiceHarness) -> None:

@@ -31,9 +31,14 @@ class RequiredScope:
         principal = await _principal_of(request, bearer, header)
         if principal is None:
             raise Problem(401, "unauthorized", "A valid API key is needed", headers={"WWW-Authenticate": "Bearer"})
-        if not principal.may(self.scope):
-            raise Problem(403, "forbidden", "The API key lacks a scope", detail=f"This call needs {self.scope}.")
+        scope = await self.scope_of(request)
+        if not principal.may(scope):
+            raise Problem(403, "forbidden", "The API key lacks a scope", detail=f"This call needs {scope}.")
         return principal
+
+    async def scope_of(self, _request: Request) -> str:
+        """Return the scope that this request needs: a subclass may look at what it is about."""
+        return self.scope
 
 
 async def find_caller(request: Request) -> Principal | None:

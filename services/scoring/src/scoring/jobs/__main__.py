@@ -8,15 +8,15 @@ from typing import Final
 
 from scoring.jobs.execution import execute_job
 from scoring.jobs.repository import Claim
-from scoring.model_document import default_model_text, parse_model
+from scoring.model_document import model_store
 from scoring.settings import ScoringSettings
 from shared.clock import SystemClock
 from shared.db import Database
-from shared.documents import DocumentStore
 from shared.logs import configure_logs
 
 NICENESS: Final = 10  # the service decides about leads on the same machine, and comes first
 CONNECTIONS: Final = 2
+STATEMENT_SECONDS: Final = 600.0  # of a period of years, once: nobody waits for it
 
 
 def main() -> None:
@@ -55,12 +55,13 @@ class _Parent(asyncio.Protocol):
 
 async def _run(settings: ScoringSettings, claim: Claim) -> None:
     clock = SystemClock()
-    models = DocumentStore("scoring_model", parse_model, default=default_model_text())
+    models = model_store()
     database = Database(
         settings.database_url.get_secret_value(),
         schema="scoring",
         application_name="leadrail-scoring-job",
         size=CONNECTIONS,
+        statement_seconds=STATEMENT_SECONDS,
     )
     await database.open()
     try:

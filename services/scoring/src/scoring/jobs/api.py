@@ -5,10 +5,11 @@ from datetime import datetime
 from typing import Annotated, Any, Self
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from scoring.jobs.kinds import JobState
+from scoring.jobs.registry import STARTED_BY_SCOPE
 from scoring.jobs.repository import JobRepository, TooManyJobs, start_job
 from shared.db import Record
 from shared.http import (
@@ -18,6 +19,7 @@ from shared.http import (
     Page,
     Principal,
     Problem,
+    RequiredScope,
     Strict,
     decode_cursor,
     encode_cursor,
@@ -61,6 +63,22 @@ class JobView(JobSummary):
     result: dict[str, Any] | None = Field(description="What came out; null unless the state is done.")
 
 
+class CancelScope(RequiredScope):
+    """Lets in who could have started the job: cancelling it is the opposite of that."""
+
+    async def scope_of(self, request: Request) -> str:
+        """Return the scope that starts this kind of job."""
+        job_id = request.path_params["job_id"]
+        if not is_uuid(job_id):
+            return self.scope
+        async with request.app.state.runtime.database.connection() as sql:
+            row = await JobRepository(sql).find_job(job_id)
+        return self.scope if row is None else STARTED_BY_SCOPE.get(row["kind"], self.scope)
+
+
+Canceller = Annotated[Principal, Depends(CancelScope("config:plan"))]
+
+
 def jobs_router(runtime: Runtime[Any]) -> APIRouter:
     """Return the routes that list, show and cancel jobs of any kind."""
     router = APIRouter(tags=["jobs"], route_class=IdempotentRoute)
@@ -81,8 +99,13 @@ def jobs_router(runtime: Runtime[Any]) -> APIRouter:
         return JobView.of(await _get(runtime, job_id))
 
     @router.post("/v1/jobs/{job_id}/cancel")
-    async def cancel_job(job_id: JobId, principal: Annotated[Principal, require_scope("config:plan")]) -> JobView:
-        """Cancel a job: at once if it waits, within a second or two if it runs. Nothing of it is kept."""
+    async def cancel_job(job_id: JobId, principal: Canceller) -> JobView:
+        """Cancel a job: at once if it waits, within a second or two if it runs. It has no result then.
+
+        A plan, backtest or training leaves nothing. A ranking leaves the probabilities that it stored so far; leads
+        that it did not come to stay behind the others in the order by probability until they are decided anew. To
+        cancel a ranking takes `config:apply`, as to start one.
+        """
         await _get(runtime, job_id)
         async with runtime.work_with(JobRepository) as work:
             if not await work.repo.cancel_job(str(job_id), work.now):
@@ -96,7 +119,10 @@ def jobs_router(runtime: Runtime[Any]) -> APIRouter:
 async def accept_job(
     runtime: Runtime[Any], kind: str, request: Strict, *, principal: Principal, response: Response
 ) -> JobView:
-    """Queue a job for the caller, and point the (202) answer to it. Errors: `Problem` 429."""
+    """Queue a job for the caller, and point the (202) answer to it. Errors: `Problem` 429.
+
+    The request is kept in the audit: no kind of job may ask for anything by personal data.
+    """
     async with runtime.work_with(JobRepository) as work:
         try:
             job_id = await start_job(work.repo.sql, kind, request, actor=principal.client_id, now=work.now)
@@ -105,7 +131,12 @@ async def accept_job(
                 429, "too_many_jobs", "Too many jobs wait already", "Wait for some, or cancel them.",
                 headers={"Retry-After": "60"},
             ) from None  # fmt: skip
-        work.audit(actor=principal.client_id, action=f"{kind}.started", subject=f"job/{job_id}", after={"kind": kind})
+        work.audit(
+            actor=principal.client_id,
+            action=f"{kind}.started",
+            subject=f"job/{job_id}",
+            after={"kind": kind, "request": request.model_dump(mode="json")},
+        )
     response.headers["Location"] = f"/v1/jobs/{job_id}"
     return JobView.of(await _get(runtime, job_id))
 

@@ -43,6 +43,7 @@ async def execute_job(
         now=row["asked_at"],
         job_id=claim.job_id,
         tell=_teller(database, claim),
+        clock=clock,
     )
     try:
         kind = find_kind(row["kind"])

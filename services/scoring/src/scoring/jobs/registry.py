@@ -14,6 +14,9 @@ KINDS: Final[dict[str, str]] = {
 }
 """Name of the kind -> ``module:attribute`` of its `JobKind`."""
 
+STARTED_BY_SCOPE: Final[dict[str, str]] = {"ranking": "config:apply"}
+"""Name of the kind -> the scope that starts it, and so is needed to cancel it, if that is not ``config:plan``."""
+
 
 class UnknownKind(LookupError):
     """This release has no such kind of job."""

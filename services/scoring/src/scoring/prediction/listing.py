@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Select, select, tuple_
+from sqlalchemy import Select, or_, select, tuple_
 
 from scoring.tables import lead_score
 from shared.db import Record, Sql
@@ -14,16 +14,16 @@ _COLUMNS = [column for column in lead_score.c if column.name not in {"profile_id
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where in the order a lead stands: by probability, and behind all those by points where nothing is predicted."""
+    """Where in the order a lead stands: by the live model's probability, and behind all those by points."""
 
     has_probability: bool
     value: float
     lead_id: str
 
     @classmethod
-    def of(cls, row: Record) -> "Place":
-        """Return the place of a stored score."""
-        probability = row["probability"]
+    def of(cls, row: Record, version: int) -> "Place":
+        """Return the place of a stored score while predictive model *version* is live."""
+        probability = row["probability"] if row["prediction_version"] == version else None
         value = row["points"] if probability is None else probability
         return cls(probability is not None, value, str(row["lead_id"]))
 
@@ -46,6 +46,7 @@ class Place:
 
 async def list_by_probability(
     sql: Sql,
+    version: int,
     *,
     grade: str | None,
     is_mql: bool | None,
@@ -53,24 +54,29 @@ async def list_by_probability(
     after: Place | None,
     limit: int,
 ) -> list[Record]:
-    """Return current scores, the most probable first; those without a probability follow, by points.
+    """Return current scores, those first that live model *version* finds most probable; the others follow, by points.
 
-    They have none while the job that predicts for all leads is under way. Each of the two parts has its own index.
+    Those others are leads that the job has not come to yet which predicts for all of them. What an earlier model said
+    is no probability here: two models' numbers make no order. Each of the two parts has its own index.
     """
+    stored = lead_score.c
 
     def part(*, has_probability: bool) -> Select[tuple[object, ...]]:
-        value = lead_score.c.probability if has_probability else lead_score.c.points
-        statement = select(*_COLUMNS).order_by(value.desc(), lead_score.c.lead_id.desc())
-        known = lead_score.c.probability
-        statement = statement.where(known.is_not(None) if has_probability else known.is_(None))
+        value = stored.probability if has_probability else stored.points
+        statement = select(*_COLUMNS).order_by(value.desc(), stored.lead_id.desc())
+        if has_probability:
+            statement = statement.where(stored.prediction_version == version, stored.probability.is_not(None))
+        else:
+            others = stored.prediction_version.is_distinct_from(version)
+            statement = statement.where(or_(others, stored.probability.is_(None)))
         if grade is not None:
-            statement = statement.where(lead_score.c.grade == grade)
+            statement = statement.where(stored.grade == grade)
         if is_mql is not None:
-            statement = statement.where(lead_score.c.is_mql.is_(is_mql))
+            statement = statement.where(stored.is_mql.is_(is_mql))
         if min_points is not None:
-            statement = statement.where(lead_score.c.points >= min_points)
+            statement = statement.where(stored.points >= min_points)
         if after is not None and after.has_probability is has_probability:
-            statement = statement.where(tuple_(value, lead_score.c.lead_id) < (after.value, after.lead_id))
+            statement = statement.where(tuple_(value, stored.lead_id) < (after.value, after.lead_id))
         return statement
 
     rows: list[Record] = []

@@ -21,7 +21,11 @@ _FIRST: Final = "00000000-0000-0000-0000-000000000000"
 
 
 async def rank_leads(context: JobContext, request: RankingRequest) -> dict[str, Any]:
-    """Predict for every lead as of its latest decision. Ends early when the version is not live any more."""
+    """Predict for every lead as of its latest decision. Ends early when the version is not live any more.
+
+    Goes round again until it finds no lead without this version's probability: behind its back, a process that does not
+    know of the version yet may store the one before's.
+    """
     async with context.database.connection() as sql:
         predictions = PredictionRepository(sql)
         total = await predictions.count_scores()
@@ -33,7 +37,7 @@ async def rank_leads(context: JobContext, request: RankingRequest) -> dict[str, 
         if round_number:
             await asyncio.sleep(PAUSE_SECONDS)
         after: str | None = _FIRST
-        left = 0
+        before, left = ranked, 0
         while after is not None:
             async with context.database.transaction() as sql:
                 if await sql.fetchval("SELECT version FROM live_prediction_model") != request.version:
@@ -41,7 +45,7 @@ async def rank_leads(context: JobContext, request: RankingRequest) -> dict[str, 
                 done, busy, after = await _rank_chunk(context, sql, live, after)
             ranked, left = ranked + done, left + busy
             await context.report(min(ranked, total), total)
-        if not left:
+        if round_number and ranked == before and not left:
             break
     return {"ranked": ranked, "left": left, "is_live": True}
 

@@ -23,7 +23,12 @@ class Bin(BaseModel):
 
 
 class Measures(BaseModel):
-    """How good predictions were on leads that had no part in making them."""
+    """How good predictions were on leads that had no part in making them.
+
+    They follow on the calibration's leads at once, without a gap of a horizon: what became of the last of those was
+    known only while these were being decided. So `brier`, `log_loss` and `ece` are those of a calibration a little
+    newer than any that could have been in force; `auc` and `pr_auc` do not depend on the calibration.
+    """
 
     leads: int
     good: int = Field(description="Leads that had the outcome.")

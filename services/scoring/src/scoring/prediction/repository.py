@@ -30,6 +30,7 @@ _ADD = """
                                   learned_until, until, model, report, learned)
     SELECT (SELECT coalesce(max(version), 0) + 1 FROM prediction_model), $1, $2,
            coalesce((SELECT asked_by FROM job WHERE job_id = $1), 'leadrail'), $3, $4, $5, $6, $7, $8, $9, $10
+    ON CONFLICT (job_id) DO NOTHING
     RETURNING version
 """
 _APPLY = """
@@ -120,9 +121,12 @@ class PredictionRepository:
         self.sql = sql
 
     async def add_model(self, new: NewModel, now: datetime) -> int:
-        """Store a model; return its version. To be called in a transaction."""
+        """Store a model at *now*; return its version, the stored one if another attempt of the job was first.
+
+        To be called in a transaction.
+        """
         await self.sql.execute(_LOCK)
-        version: int = await self.sql.fetchval(
+        version: int | None = await self.sql.fetchval(
             _ADD,
             new.job_id,
             now,
@@ -135,6 +139,9 @@ class PredictionRepository:
             new.report_json,
             new.learned,
         )
+        if version is None:
+            version = await self.sql.fetchval("SELECT version FROM prediction_model WHERE job_id = $1", new.job_id)
+        assert version is not None, "stored now or before"
         return version
 
     async def find_model(self, version: int) -> Record | None:

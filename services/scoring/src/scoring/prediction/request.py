@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Final
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from scoring.outcomes.outcome import Goal
 from shared.http import Instant, Strict
@@ -31,10 +31,10 @@ class TrainingRequest(Strict):
         description="Within how many days after it was decided a lead has to get there; null: 90. Leads younger than"
         " that at `until` are left out: nobody knows yet what becomes of them.",
     )
+    until: Instant | None = Field(default=None, description="Take outcomes known by this instant; null: now.")
     since: Instant | None = Field(
         default=None, description="Learn from leads decided from this instant on; null: 365 days before the last."
     )
-    until: Instant | None = Field(default=None, description="Take outcomes known by this instant; null: now.")
     half_life_days: float | None = Field(
         default=None, gt=0, le=365, description="After how many days an activity counts half; null: 14."
     )
@@ -44,17 +44,24 @@ class TrainingRequest(Strict):
         " what it was: give no other field but `until`.",
     )
 
-    @model_validator(mode="after")
-    def _is_one_or_the_other(self) -> "TrainingRequest":
-        given = {self.outcome, self.horizon_days, self.since, self.half_life_days}
-        if self.refresh and given != {None}:
-            message = "a refresh goes on with the live model's outcome, horizon and half-life, from where it ended"
+    @field_validator("since")
+    @classmethod
+    def _leaves_time(cls, since: Instant | None, info: ValidationInfo) -> Instant | None:
+        until = info.data.get("until")
+        horizon = timedelta(days=info.data.get("horizon_days") or DEFAULT_HORIZON_DAYS)
+        if since is not None and until is not None and until - since <= horizon:
+            message = f"more than the horizon ({horizon.days} days) before until: else no lead is old enough"
             raise ValueError(message)
-        horizon = timedelta(days=self.horizon_days or DEFAULT_HORIZON_DAYS)
-        if self.since is not None and self.until is not None and self.since + horizon >= self.until:
-            message = "since has to be more than the horizon before until: no lead would be old enough"
+        return since
+
+    @field_validator("refresh")
+    @classmethod
+    def _stands_alone(cls, refresh: bool, info: ValidationInfo) -> bool:  # noqa: FBT001 - pydantic calls it so
+        others = ("outcome", "horizon_days", "since", "half_life_days")
+        if refresh and (given := [name for name in others if info.data.get(name) is not None]):
+            message = f"goes on from the live model, with what that foresees: give no {', '.join(given)}"
             raise ValueError(message)
-        return self
+        return refresh
 
 
 class RankingRequest(Strict):

@@ -207,7 +207,7 @@ async def _save(context: JobContext, task: Task, learned: Learned) -> None:
                 report_json=learned.report.model_dump_json(),
                 learned=pack_coefficients(learned.coefficients),
             ),
-            context.now,
+            context.clock.now(),
         )
 
 

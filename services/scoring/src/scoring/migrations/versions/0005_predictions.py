@@ -44,7 +44,8 @@ def upgrade() -> None:
     # nothing for it.
     op.execute("ALTER TABLE lead_score ADD COLUMN probability double precision, ADD COLUMN prediction_version integer")
     op.execute("""
-        CREATE INDEX lead_score_by_probability ON lead_score (probability, lead_id) WHERE probability IS NOT NULL
+        CREATE INDEX lead_score_by_probability ON lead_score (prediction_version, probability, lead_id)
+        WHERE probability IS NOT NULL
     """)
 
 
