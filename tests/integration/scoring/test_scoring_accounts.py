@@ -122,6 +122,30 @@ async def test_what_a_newcomer_brings_counts_for_those_who_were_there(rolling_up
     assert kinds_of(await fire(rolling_up), waiting) == [(LeadScored, 54.0), (LeadQualified, 54.0)]
 
 
+@pytest.mark.parametrize("facts", [{"company_domain": "moved.example"}, {"email_kind": "free"}])
+async def test_those_whom_a_colleague_leaves_are_scored_again_without_it(
+    rolling_up: ServiceHarness, facts: dict[str, Any]
+) -> None:
+    waiting, acting = new_id(), new_id()
+    await rolling_up.feed(director(waiting), director(acting))
+    await rolling_up.feed(make_activity(acting, occurred_at=rolling_up.clock.now()))
+    assert kinds_of(await fire(rolling_up), waiting) == [(LeadScored, 54.0), (LeadQualified, 54.0)]
+    moved = {"seniority": "director", "company_domain": "acme.example", "email_kind": "business", **facts}
+    await rolling_up.feed(director(acting, facts=make_facts(**moved)))
+    assert kinds_of(await fire(rolling_up), waiting) == [(LeadQualified, 34.0)]
+
+
+@pytest.mark.parametrize(("email_kind", "is_told"), [("business", True), ("free", False), ("role", False)])
+async def test_only_a_lead_with_an_account_is_told_what_colleagues_could_do(
+    rolling_up: ServiceHarness, email_kind: Any, is_told: bool
+) -> None:
+    lead_id = new_id()
+    facts = make_facts(seniority="director", company_domain="acme.example", email_kind=email_kind)
+    await rolling_up.feed(director(lead_id, facts=facts))
+    answer = (await rolling_up.http.get(f"/v1/leads/{lead_id}/score/outlook")).json()
+    assert any(option["is_colleagues"] for option in answer["to_mql"]["options"]) is is_told
+
+
 async def test_decay_of_what_a_colleague_did_ends_an_mql(rolling_up: ServiceHarness) -> None:
     acting, newcomer = new_id(), new_id()
     await rolling_up.feed(director(acting))

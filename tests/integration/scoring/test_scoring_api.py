@@ -125,3 +125,11 @@ async def test_a_preview_scores_a_lead_that_does_not_exist(scoring: ServiceHarne
     assert (unknown.status_code, unknown.json()["errors"][0]["pointer"]) == (404, "/model_version")
     refused = await scoring.http.post("/v1/scores/preview", json={"shoe_size": 44})
     assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/shoe_size")
+
+
+async def test_a_preview_does_not_count_what_is_yet_to_happen(scoring: ServiceHarness) -> None:
+    later = (NOON + timedelta(days=1)).isoformat()
+    body = {"at": NOON.isoformat(), "activities": [{"kind": "demo_request", "occurred_at": later}]}
+    assert (await scoring.http.post("/v1/scores/preview", json=body)).json()["engagement"] == 0.0
+    answer = (await scoring.http.post("/v1/scores/preview", json={**body, "at": later})).json()
+    assert answer["engagement"] == 30.0

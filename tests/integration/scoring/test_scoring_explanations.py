@@ -1,10 +1,18 @@
 """A score over HTTP says where its inputs came from, what would raise it, and what time will do to it."""
 
+import asyncio
+import threading
+import time
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from scoring import api
+from scoring.domain.standing import stand_at
+from scoring.explanation import api as explanation_api
+from scoring.explanation.answers import answer_evidence, answer_outlook
 from shared.ids import new_id
 from shared.testing import ServiceHarness
 from shared.testing.builders import make_activity, make_enriched, make_facts, make_lead, make_origin
@@ -103,6 +111,45 @@ async def test_a_lead_that_nothing_single_makes_an_mql_is_told_why(scoring: Serv
     assert prospect["options"] == []
     assert prospect["closest"]["source"] == "demo_request"
     assert "no single signal or rule reaches it" in prospect["reason"]
+
+
+class Watched:
+    """Calls through, slowly, and writes down in which threads and how many at a time."""
+
+    def __init__(self, call: Callable[..., Any]) -> None:
+        self.call, self.threads, self.now, self.most = call, set[int](), 0, 0
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        self.threads.add(threading.get_ident())
+        self.now += 1
+        self.most = max(self.most, self.now)
+        time.sleep(0.05)
+        self.now -= 1
+        return self.call(*args, **kwargs)
+
+
+async def test_outlooks_are_computed_one_at_a_time(scoring: ServiceHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+    lead_id = new_id()
+    await scoring.feed(make_enriched(lead_id))
+    watched = Watched(answer_outlook)
+    monkeypatch.setattr(explanation_api, "answer_outlook", watched)
+    await asyncio.gather(*(ask(scoring, lead_id, "outlook") for _ in range(4)))
+    assert watched.most == 1
+
+
+async def test_what_takes_long_is_computed_beside_the_event_loop(
+    scoring: ServiceHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lead_id = new_id()
+    await scoring.feed(make_enriched(lead_id))
+    evidence, standing = Watched(answer_evidence), Watched(stand_at)
+    monkeypatch.setattr(explanation_api, "answer_evidence", evidence)
+    monkeypatch.setattr(api, "stand_at", standing)
+    await ask(scoring, lead_id, "evidence")
+    assert (await scoring.http.post("/v1/scores/preview", json={})).status_code == 200
+    assert evidence.threads
+    assert standing.threads
+    assert threading.get_ident() not in evidence.threads | standing.threads
 
 
 @pytest.mark.parametrize("what", ["evidence", "outlook"])

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.scoring.random_models import NOW, facts_of_leads, histories, leads, models
@@ -14,7 +15,7 @@ from scoring.domain.counterfactual import (
     Suggestion,
     find_counterfactuals,
 )
-from scoring.domain.model import ScoringModel
+from scoring.domain.model import ScoringModel, Signal
 from scoring.domain.score import ScoreResult, score_lead
 from scoring.domain.what_if import Case, Trial, occurrences_of
 from scoring.model_document import default_model_text, parse_model
@@ -130,6 +131,25 @@ def test_a_trial_adds_up_to_what_scoring_in_full_gives(
     ):
         result = case.score_with(changes)
         assert trial.with_inputs(changes)[0] == (result.raw, result.fit, result.grade)
+
+
+def test_a_trial_adds_up_again_only_the_signals_that_count_the_activity(monkeypatch: pytest.MonkeyPatch) -> None:
+    history = [*happened("email_click", 300), *happened("demo_request")]
+    case = Case(DEFAULT, Lead(), Facts(), history, NOW)
+    trial = Trial(case, case.score())
+    added_up: list[str] = []
+
+    def counted(signal: Signal, moments: list[Any], now: Any = None) -> list[Any]:
+        added_up.append(signal.signal_id)
+        return moments
+
+    monkeypatch.setattr(Signal, "counted", counted)
+    (activity,) = happened("demo_request")
+    first = trial.with_more(activity, 2)
+    assert set(added_up) == {"demo_request"}
+    added_up.clear()
+    assert trial.with_more(activity, 2) == first
+    assert added_up == []
 
 
 def test_the_cheapest_signals_that_make_an_mql_are_named() -> None:

@@ -149,3 +149,32 @@ def test_what_is_too_much_to_compare_is_not_proved() -> None:
     assert not Reasoning(most_steps=1000).implies(
         condition({"all": [many]}), condition(many | {"any": many["any"][::-1]})
     )
+
+
+def test_long_lists_are_paid_for_by_their_length() -> None:
+    some, more = (condition(field_is("lead.title", *[f"word {each}" for each in range(count)])) for count in (400, 500))
+    assert Reasoning().implies(some, more)
+    assert not Reasoning(most_steps=800).implies(some, more)
+    assert not Reasoning(most_steps=800).is_covered(some, [more])
+    other = field_is("lead.title", *[f"other {each}" for each in range(500)])
+    both = condition({"all": [some.model_dump(exclude_none=True), other]})
+    assert Reasoning().is_impossible(both)
+    assert not Reasoning(most_steps=800).is_impossible(both)
+
+
+def test_pairs_of_tests_are_compared_only_while_there_are_steps_left() -> None:
+    fields = {
+        "all": [
+            {"all": [{"field": f"lead.custom.f{n}_{each}", "is_set": True} for n in range(40)]} for each in range(40)
+        ]
+    }
+    last = {"all": [*fields["all"], VP, MANAGER]}
+    assert Reasoning(most_steps=10_000_000).is_impossible(condition(last))
+    assert not Reasoning(most_steps=100_000).is_impossible(condition(last))
+
+
+def test_texts_are_searched_for_words_at_the_price_of_their_length() -> None:
+    words = {"field": "lead.title", "has_words": ["a"] * 100}
+    short, long = (condition({"all": [words, field_is("lead.title", *[text] * 100)]}) for text in ("aa", "a" * 200))
+    assert Reasoning().is_impossible(short)
+    assert not Reasoning().is_impossible(long)

@@ -10,7 +10,7 @@ from scoring.domain.activity import Activity
 from scoring.domain.decay import falls_below_at
 from scoring.domain.model import ScoringModel
 from scoring.domain.score import score_lead
-from scoring.model_document import default_model_text, parse_model
+from scoring.model_document import default_model_text, load_model, parse_model
 from shared.contracts import ActivityKind, EmailKind, Facts, Lead, Seniority
 
 DEFAULT = parse_model(default_model_text())
@@ -21,8 +21,8 @@ MIXED = parse_model(
     .replace("points: 20\n", "points: 20\n        half_life_days: 30.5\n", 1)
     .replace("points: 2\n", "points: 2\n        half_life_days: 0.25\n")
 )
-# One in which activities leave, each signal after its own time, and colleagues count.
-LEAVING = parse_model(
+# One in which activities leave, each signal after its own time (one sooner than a draft may say), and colleagues count.
+LEAVING = load_model(
     default_model_text()
     .replace("half_life_days: 14\n", "half_life_days: 14\n  look_back_days: 20\n", 1)
     .replace("points: 30\n", "points: 30\n        look_back_days: 3.5\n")
@@ -31,7 +31,7 @@ LEAVING = parse_model(
     " {id: colleague_visit, activity: website_visit, points: 1, look_back_days: 1, at_most: {times: 2}}]}\n"
 )
 # One so fast that every millisecond of a lead's decay can be looked at.
-HASTY = parse_model(
+HASTY = load_model(
     default_model_text()
     .replace("half_life_days: 14\n", "half_life_days: 0.00001\n  look_back_days: 0.00002\n", 1)
     .replace("activity: webinar_attendance\n", "activity: webinar_attendance\n        look_back_days: 0.000007\n")

@@ -8,18 +8,17 @@ from scoring.backtest.health import ScoringHealth
 from scoring.backtest.schedule import BacktestSchedule
 from scoring.handlers import HANDLERS, TIMERS
 from scoring.jobs.runner import JobRunner
-from scoring.model_document import default_model_text, parse_model
+from scoring.model_document import model_store
 from scoring.outcomes.catch_up import OutcomeCatchUp
 from scoring.prediction.repository import LivePredictions
 from scoring.repository import ScoringRepository
 from scoring.settings import ScoringSettings
-from shared.documents import DocumentStore
 from shared.runtime import Consumer, Service, run_service
 
 
 def build_service(settings: ScoringSettings) -> Service[ScoringRepository]:
     """Wire the service."""
-    models = DocumentStore("scoring_model", parse_model, default=default_model_text())
+    models = model_store()
     predictions = LivePredictions()
     return Service(
         name="scoring",

@@ -1,5 +1,6 @@
 """HTTP routes: one lead's score with its explanation, its history, all scores, and a preview."""
 
+import asyncio
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
@@ -74,13 +75,14 @@ def build_router(runtime: Runtime[ScoringRepository]) -> APIRouter:
         """Return the latest decided score of each lead, as of `scored_at`: the highest first, or the most probable, if
         the scoring model says `ranking: probability` and a predictive model is live."""
         async with runtime.read() as repo:
-            if repo.live_model.value.ranking == "probability" and await repo.find_live_prediction() is not None:
+            live = await repo.find_live_prediction() if repo.live_model.value.ranking == "probability" else None
+            if live is not None:
                 place = None if cursor is None else Place.parse(cursor)
                 rows = await list_by_probability(
-                    repo.predictions.sql,
+                    repo.predictions.sql, live.version,
                     grade=grade, is_mql=is_mql, min_points=min_points, after=place, limit=limit + 1,
                 )  # fmt: skip
-                more = Place.of(rows[limit - 1]).cursor() if len(rows) > limit else None
+                more = Place.of(rows[limit - 1], live.version).cursor() if len(rows) > limit else None
             else:
                 after = None if cursor is None else _list_position(cursor)
                 rows = await repo.list_scores(
@@ -98,7 +100,10 @@ def build_router(runtime: Runtime[ScoringRepository]) -> APIRouter:
         async with runtime.read() as repo:
             version = request.model_version or repo.live_model.version
             model = await get_model(repo, version)
-        standing = stand_at(model, request.lead(), request.facts(), _previewed(request, now), at, was_mql=False)
+        activities = _previewed(request, now, at)
+        standing = await asyncio.to_thread(
+            stand_at, model, request.lead(), request.facts(), activities, at, was_mql=False
+        )
         return StandingView(**StandingView.fields_of(standing, at, version))
 
     router.include_router(jobs_router(runtime))
@@ -118,8 +123,9 @@ async def _explain(repo: ScoringRepository, known: KnownAt) -> ExplainedDecision
     )
 
 
-def _previewed(request: PreviewRequest, now: datetime) -> list[Activity]:
-    """Return the activities, each known when it happened: a preview of the future may hold what is yet to come."""
+def _previewed(request: PreviewRequest, now: datetime, at: datetime) -> list[Activity]:
+    """Return the activities that happened by *at*, each known when it happened: a preview of the future may hold what
+    is yet to come."""
     return [
         Activity(
             activity_id=str(number),
@@ -129,6 +135,7 @@ def _previewed(request: PreviewRequest, now: datetime) -> list[Activity]:
             detail=each.detail,
         )
         for number, each in enumerate(request.activities)
+        if each.occurred_at <= at
     ]
 
 

@@ -38,7 +38,7 @@ class Reasoning:
         tests = [each for each in required if each.field is not None]
         excluded = [ruled_out for each in required for ruled_out in each.none or ()]
         return (
-            any(self._exclude(one, other) for index, one in enumerate(tests) for other in tests[:index])
+            self._exclude_each_other(tests)
             or any(self._all_excluded(each.any, tests) for each in required if each.any is not None)
             or any(self.implies(each, ruled_out) for each in required for ruled_out in excluded)
         )
@@ -66,6 +66,8 @@ class Reasoning:
         if any(self.implies(part, each) for each in others):
             return True
         same = [each for each in others if each.field is not None and each.field == part.field]
+        if not self._may_go_on(len(others) + sum(len(each.is_in or ()) for each in [part, *same])):
+            return False
         if part.is_in is not None:
             return _values(part) <= {value for each in same for value in _values(each)}
         wanted = _range(part)
@@ -75,8 +77,18 @@ class Reasoning:
         self._left -= steps
         return self._left > 0
 
+    def _exclude_each_other(self, tests: Sequence[ConditionPart]) -> bool:
+        for index, one in enumerate(tests):
+            if not self._may_go_on(index):
+                return False
+            if any(self._exclude(one, other) for other in tests[:index]):
+                return True
+        return False
+
     def _all_excluded(self, alternatives: Sequence[ConditionPart], tests: Sequence[ConditionPart]) -> bool:
-        return all(any(self._exclude(each, test) for test in tests) for each in alternatives)
+        return all(
+            self._may_go_on(len(tests)) and any(self._exclude(each, test) for test in tests) for each in alternatives
+        )
 
     def _exclude(self, one: ConditionPart, other: ConditionPart) -> bool:
         """Say if no lead can meet both. False if one of them is no test of a field."""
@@ -85,12 +97,13 @@ class Reasoning:
         if one.is_set is False or other.is_set is False:
             return _needs_a_value(other if one.is_set is False else one)
         if one.is_in is not None and other.is_in is not None:
-            return _values(one).isdisjoint(_values(other))
+            is_cheap = self._may_go_on(len(one.is_in) + len(other.is_in))
+            return is_cheap and _values(one).isdisjoint(_values(other))
         if one.is_true is not None and other.is_true is not None:
             return one.is_true is not other.is_true
         texts, phrases = one.is_in or other.is_in, one.has_words or other.has_words
         if texts is not None and phrases is not None:
-            return self._may_go_on(len(texts) * len(phrases)) and not any(_has_words(each, phrases) for each in texts)
+            return self._may_go_on(_cost(texts, phrases)) and not any(_has_words(each, phrases) for each in texts)
         first, second = _range(one), _range(other)
         return first is not None and second is not None and (first[0] > second[1] or second[0] > first[1])
 
@@ -100,12 +113,12 @@ class Reasoning:
         if other.is_set is not None:
             return _needs_a_value(part) if other.is_set else part.is_set is False
         if part.is_in is not None and other.is_in is not None:
-            return _values(part) <= _values(other)
+            return self._may_go_on(len(part.is_in) + len(other.is_in)) and _values(part) <= _values(other)
         if part.is_true is not None:
             return part.is_true is other.is_true
         if other.has_words is not None:
             texts = part.has_words or part.is_in or []
-            is_cheap = self._may_go_on(len(texts) * len(other.has_words))
+            is_cheap = self._may_go_on(_cost(texts, other.has_words))
             return is_cheap and bool(texts) and all(_has_words(each, other.has_words) for each in texts)
         inner, outer = _range(part), _range(other)
         return inner is not None and outer is not None and outer[0] <= inner[0] and inner[1] <= outer[1]
@@ -132,7 +145,7 @@ def _most_of_one_value(parts: Sequence[tuple[ConditionPart, float]]) -> float:
     # The best number is where some range begins.
     for (start, _), _ in spans:
         sums[start] = sum(points for (low, high), points in spans if low <= start <= high)
-    return max(sums.values())
+    return max(sums.values(), default=0.0)
 
 
 def _is_spanned(wanted: Range, spans: Sequence[Range]) -> bool:
@@ -178,6 +191,11 @@ def _range(part: ConditionPart) -> Range | None:
     if part.at_least is None and part.at_most is None:
         return None
     return (-inf if part.at_least is None else part.at_least, inf if part.at_most is None else part.at_most)
+
+
+def _cost(texts: Sequence[str], phrases: Sequence[str]) -> int:
+    """Return the steps of looking for *phrases* in *texts*: a phrase may begin at every character and be no word."""
+    return len(phrases) * (len(texts) + sum(map(len, texts)) // 8)
 
 
 def _has_words(text: str, phrases: Sequence[str]) -> bool:

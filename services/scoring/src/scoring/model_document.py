@@ -33,7 +33,7 @@ from scoring.model_schema import (
     RulePart,
 )
 from scoring.model_words import list_examples, word_condition
-from shared.documents import DocumentInvalid, load_yaml
+from shared.documents import DocumentInvalid, DocumentStore, load_yaml
 
 SECONDS_A_DAY = 86_400
 MOST_FAULTS = 100  # named in one answer; a document of half a megabyte can hold a hundred thousand
@@ -44,16 +44,36 @@ def default_model_text() -> str:
     return files("scoring").joinpath("defaults/model.yaml").read_text(encoding="utf-8")
 
 
+def model_store() -> DocumentStore[ScoringModel]:
+    """Return the versions of the scoring model, to be opened."""
+    return DocumentStore("scoring_model", parse_model, default=default_model_text(), load=load_model)
+
+
 def parse_model(text: str) -> ScoringModel:
     """Return the model that *text* describes. Errors: `DocumentInvalid` with a JSON pointer for every fault."""
-    try:
-        document = ModelDocument.model_validate(load_yaml(text))
-    except ValidationError as invalid:
-        errors = invalid.errors(include_url=False, include_context=False, include_input=False)
-        raise _refusal([(_pointer(error["loc"]), error["msg"]) for error in errors]) from None
+    document = _read(text)
     if faults := find_faults(document):
         raise _refusal(faults)
     return compile_model(document)
+
+
+def load_model(text: str) -> ScoringModel:
+    """Return a stored version, which was checked when it was stored: by an earlier release, which knew fewer faults.
+
+    Errors: `DocumentInvalid` if it can not run here at all.
+    """
+    try:
+        return compile_model(_read(text))
+    except ValueError as error:
+        raise _refusal([("", str(error))]) from error
+
+
+def _read(text: str) -> ModelDocument:
+    try:
+        return ModelDocument.model_validate(load_yaml(text))
+    except ValidationError as invalid:
+        errors = invalid.errors(include_url=False, include_context=False, include_input=False)
+        raise _refusal([(_pointer(error["loc"]), error["msg"]) for error in errors]) from None
 
 
 def compile_model(document: ModelDocument) -> ScoringModel:

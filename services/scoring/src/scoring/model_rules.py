@@ -1,10 +1,12 @@
 """What a scoring model document must be beyond its shape, so that no version can go live that means nothing."""
 
+from collections import Counter
 from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
-from math import ceil, inf
+from math import ceil, inf, isinf
 from typing import Final
 
-from scoring.domain.fields import CUSTOM_PREFIX, FIELD_NAMES, find_field
+from scoring.domain.fields import CUSTOM_PREFIX, FIELD_NAMES, Field, find_field
+from scoring.domain.points import to_hundredths
 from scoring.model_conditions import Reasoning, most_at_once
 from scoring.model_schema import (
     ConditionPart,
@@ -13,10 +15,12 @@ from scoring.model_schema import (
     FitPart,
     ModelDocument,
     NegativePart,
+    NegativeSignalPart,
     RulePart,
     ScoredPart,
     SignalPart,
 )
+from scoring.outcomes.outcome import OUTCOME_KINDS
 
 Finding = tuple[str, str]
 """A JSON pointer into the document, and what is wrong there."""
@@ -34,6 +38,8 @@ ACCOUNT_GROUP: Final = "account"
 DEEPEST_CONDITION: Final = 8  # levels of all/any/none; every level costs stack and time for each lead
 MOST_TESTS: Final = 2000  # of fields, in all conditions: each is made for every lead, 0.2 µs
 MOST_SIGNALS: Final = 500  # in all groups: each is asked about every activity of its kind
+MOST_SIGNALS_OF_KIND: Final = 10  # of one activity, the lead's own and its colleagues' apart: a score asks them all
+SHORTEST_DAYS: Final = 1 / 24  # a half-life or look-back window below: gone before anybody reads the score
 
 _TESTS: Final = ("is_in", "has_words", "at_least", "at_most", "is_true", "is_set")
 _COMBINATIONS: Final = ("all", "any", "none")
@@ -53,7 +59,11 @@ def find_faults(document: ModelDocument) -> list[Finding]:
 def _faults(document: ModelDocument) -> Iterator[Finding]:
     yield from _missing_groups(document)
     yield from _repeated_names(document)
-    yield from _size_faults(document)
+    if too_large := [*_size_faults(document)]:
+        yield from too_large
+        return
+    yield from _signal_faults(document)
+    yield from _time_faults("/decay", document.decay)
     reasoning = Reasoning()
     for name, fit in document.fit.items():
         yield from _fit_faults(f"/fit/{name}", fit, reasoning)
@@ -99,11 +109,41 @@ def _size_faults(document: ModelDocument) -> Iterator[Finding]:
                 before, tests = tests, tests + _count_tests(rule.when)
                 if before <= MOST_TESTS < tests:
                     yield f"/{half}/{name}/rules/{index}", f"the document has more than {MOST_TESTS} tests of fields"
-    for half, parts in (("engagement", document.engagement), ("negative", document.negative)):
-        for name, group in parts.items():
-            before, signals = signals, signals + len(group.signals)
-            if before <= MOST_SIGNALS < signals:
-                yield f"/{half}/{name}/signals", f"the document has more than {MOST_SIGNALS} signals"
+    for pointer, group in _groups_of_signals(document):
+        before, signals = signals, signals + len(group.signals)
+        if before <= MOST_SIGNALS < signals:
+            yield f"{pointer}/signals", f"the document has more than {MOST_SIGNALS} signals"
+
+
+def _groups_of_signals(document: ModelDocument) -> Iterator[tuple[str, EngagementPart | NegativePart]]:
+    for name, engagement in document.engagement.items():
+        yield f"/engagement/{name}", engagement
+    if document.account is not None:
+        yield "/account", document.account
+    for name, negative in document.negative.items():
+        yield f"/negative/{name}", negative
+
+
+def _signal_faults(document: ModelDocument) -> Iterator[Finding]:
+    """Yield the signals of what no signal may count, and of each activity the first signal that is too many."""
+    counts: Counter[tuple[bool, str]] = Counter()
+    for pointer, group in _groups_of_signals(document):
+        signals: Sequence[SignalPart | NegativeSignalPart] = group.signals
+        for index, signal in enumerate(signals):
+            kind, is_colleagues = signal.activity, group is document.account
+            counts[is_colleagues, kind] += 1
+            if counts[is_colleagues, kind] == MOST_SIGNALS_OF_KIND + 1:
+                whose = "of colleagues" if is_colleagues else "of the lead's own"
+                detail = f"{kind} has more than {MOST_SIGNALS_OF_KIND} signals {whose}"
+                yield f"{pointer}/signals/{index}/activity", detail
+            if kind in OUTCOME_KINDS:
+                yield f"{pointer}/signals/{index}/activity", f"{kind} is what scores are judged by: it gives no points"
+
+
+def _time_faults(pointer: str, part: DecayPart | SignalPart) -> Iterator[Finding]:
+    for name, days in (("half_life_days", part.half_life_days), ("look_back_days", part.look_back_days)):
+        if days is not None and days < SHORTEST_DAYS:
+            yield f"{pointer}/{name}", "is below an hour (1/24): nothing would count by the time a score is read"
 
 
 def _count_tests(condition: ConditionPart) -> int:
@@ -123,8 +163,10 @@ def _fit_faults(pointer: str, group: FitPart, reasoning: Reasoning) -> Iterator[
         yield from _outbid_rules(f"{pointer}/rules", group.rules, sound, reasoning)
         reachable = max(rule.points for rule in group.rules)
     else:
-        reachable = most_at_once([(rule.when, rule.points) for rule in group.rules])
-    if reachable < group.cap:
+        # A rule that is not sound may be worth all its points once it is.
+        reachable = sum(rule.points for index, rule in enumerate(group.rules) if index not in sound)
+        reachable += most_at_once([(group.rules[index].when, group.rules[index].points) for index in sorted(sound)])
+    if _is_less(reachable, group.cap):
         yield f"{pointer}/cap", f"the cap {group.cap:g} cannot be reached: the rules give at most {reachable:g}"
 
 
@@ -159,10 +201,11 @@ def _engagement_faults(pointer: str, group: EngagementPart, decay: DecayPart) ->
     yield from _repeated_ids(f"{pointer}/signals", group.signals)
     for index, signal in enumerate(group.signals):
         yield from _point_faults(f"{pointer}/signals/{index}/points", signal.points, lowest=0)
+        yield from _time_faults(f"{pointer}/signals/{index}", signal)
         if signal.points > group.cap:
             yield f"{pointer}/cap", f"the cap {group.cap:g} is below signal {signal.id} ({signal.points:g} points)"
     reachable = sum(_most_of_signal(signal, decay) for signal in group.signals)
-    if reachable < group.cap:
+    if _is_less(reachable, group.cap):
         yield f"{pointer}/cap", f"the cap {group.cap:g} cannot be reached: the signals give at most {reachable:.4g}"
 
 
@@ -195,7 +238,7 @@ def _negative_faults(pointer: str, group: NegativePart, reasoning: Reasoning) ->
         yield pointer, "a negative group needs a rule or a signal"
     elif min(points) < group.floor:
         yield f"{pointer}/floor", f"the floor {group.floor:g} is above a rule of {min(points):g} points"
-    elif not any(signal.points < 0 for signal in group.signals) and sum(points) > group.floor:
+    elif not any(signal.points < 0 for signal in group.signals) and _is_less(group.floor, sum(points)):
         yield (
             f"{pointer}/floor",
             f"the floor {group.floor:g} cannot be reached: the rules take at most {-sum(points):g}",
@@ -207,7 +250,7 @@ def _limit_faults(document: ModelDocument) -> Iterator[Finding]:
     most_fit = sum(group.cap for group in document.fit.values())
     for letter, start in (("A", grades.A), ("B", grades.B), ("C", grades.C)):
         yield from _point_faults(f"/grades/{letter}", start, lowest=0)
-        if start > most_fit:
+        if _is_less(most_fit, start):
             yield f"/grades/{letter}", f"grade {letter} cannot be reached: fit is at most {most_fit:g}"
     if not grades.A > grades.B > grades.C:
         yield "/grades", "the letters must start at falling points: A above B above C"
@@ -220,15 +263,24 @@ def _limit_faults(document: ModelDocument) -> Iterator[Finding]:
     most_engagement = sum(group.cap for group in document.engagement.values())
     most_engagement += 0 if document.account is None else document.account.cap
     most = min(100.0, most_fit + most_engagement)
-    if mql.threshold > most:
+    if _is_less(most, mql.threshold):
         yield "/mql/threshold", f"cannot be reached: a score is at most {most:g}"
     else:
         below = {"A": most_fit, "B": grades.A, "C": grades.B, "D": grades.C}
         most = max(min(most_fit, below[letter]) for letter in mql.grades) + most_engagement
-        if mql.threshold > most:
+        if _is_less(most, mql.threshold):
             yield "/mql/grades", f"with these grades a score is at most {most:g}: no lead can reach the threshold"
     if len(set(mql.grades)) < len(mql.grades):
         yield "/mql/grades", "a letter stands twice"
+    if set(mql.grades) == {"D"} and grades.C <= 0:
+        yield "/mql/grades", "no lead is ever D: grade C starts at 0"
+
+
+def _is_less(points: float, others: float) -> bool:
+    """Say if *points* are fewer than *others*, as they are scored: sums of floats are off by less than a hundredth."""
+    if isinf(points) or isinf(others):
+        return points < others
+    return to_hundredths(points) < to_hundredths(others)
 
 
 def _point_faults(pointer: str, points: float, *, lowest: float = -1000, highest: float = 1000) -> Iterator[Finding]:
@@ -279,11 +331,21 @@ def _test_faults(pointer: str, condition: ConditionPart, tests: list[str]) -> It
         fitting = ", ".join(sorted(_TESTS_OF_SORT[field.sort]))
         yield f"{pointer}/{wrong[0]}", f"does not fit {field.name}, which takes {fitting}"
         return
+    yield from _value_faults(pointer, condition, field)
+
+
+def _value_faults(pointer: str, condition: ConditionPart, field: Field) -> Iterator[Finding]:
     for index, phrase in enumerate(condition.has_words or ()):
         if phrase != phrase.strip():
             yield f"{pointer}/has_words/{index}", "has spaces around it, so that it is hardly ever found"
     for index, value in enumerate(condition.is_in or ()):
         if field.choices and value not in field.choices:
             yield f"{pointer}/is_in/{index}", f"{field.name} is never this; known: {', '.join(sorted(field.choices))}"
-    if condition.at_least is not None and condition.at_most is not None and condition.at_least > condition.at_most:
+        elif value != value.strip():
+            yield f"{pointer}/is_in/{index}", "has spaces around it, so that it is hardly ever found"
+        elif field.name == "lead.country" and not (len(value) == 2 and value.isascii() and value.isalpha()):
+            yield f"{pointer}/is_in/{index}", f"{field.name} is never this: it has two letters (ISO 3166-1 alpha-2)"
+    if condition.at_most is not None and condition.at_most < 0:
+        yield f"{pointer}/at_most", f"{field.name} is never below 0: the rule can never apply"
+    elif condition.at_least is not None and condition.at_most is not None and condition.at_least > condition.at_most:
         yield f"{pointer}/at_most", "is below at_least: the rule can never apply"

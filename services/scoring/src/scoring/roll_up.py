@@ -45,8 +45,11 @@ def wake_colleagues(work: Work, model: ScoringModel, profile: Profile | None, ac
 def wake_after_submission(
     work: Work, model: ScoringModel, state: LeadState, before: Profile | None, new: Iterable[Activity]
 ) -> None:
-    """Like `wake_colleagues`; for a lead that only now joined its account, all that it ever did is new there."""
+    """Like `wake_colleagues`; for a lead that only now joined its account, all that it ever did is new there, and no
+    longer counts in the account that it left."""
     if not model.has_account or state.profile is None:
         return
     is_member = before is not None and account_of(before.facts) == account_of(state.profile.facts)
     wake_colleagues(work, model, state.profile, new if is_member else state.activities)
+    if not is_member:
+        wake_colleagues(work, model, before, state.activities)

@@ -4,14 +4,15 @@
 thousands of ways; what is told to anybody is scored in full.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import NamedTuple
 
 from scoring.domain.activity import Activity
 from scoring.domain.inputs import with_inputs
-from scoring.domain.model import EngagementGroup, Example, Grade, NegativeGroup, ScoringModel, Signal
+from scoring.domain.model import Example, Grade, ScoringModel, Signal
 from scoring.domain.score import Line, ScoreResult, decayed, occurrences, score_lead
 from shared.contracts import Facts, Lead
 
@@ -64,6 +65,14 @@ def detail_of(signal: Signal) -> dict[str, str]:
     return {key: min(values) for key, values in signal.where}
 
 
+class _Group(NamedTuple):
+    """A group, ``before``: what it adds up to now without its limit, and ``limited``: a sum within that limit."""
+
+    signals: tuple[Signal, ...]
+    before: int
+    limited: Callable[[int], int]
+
+
 class Trial:
     """A case and its score *now*, asked over and over what a change would make of it."""
 
@@ -71,11 +80,8 @@ class Trial:
         self._case = case
         self._now = now
         self._moments = occurrences(case.model, case.activities)
-        self._values = {signal: self._value(signal, 0) for signal in self._moments}
-        self._rules = {
-            group.name: sum(rule.points for rule in group.rules if rule.condition(case.lead, case.facts))
-            for group in case.model.negative
-        }
+        self._values: dict[tuple[Signal, int], int] = {}
+        self._groups = list(self._group_all())
         # Other inputs leave the engagement alone.
         taking = [signal for group in case.model.negative for signal in group.signals]
         kept = [each for each in case.activities if any(signal.matches(each) for signal in taking)]
@@ -84,13 +90,11 @@ class Trial:
     def with_more(self, activity: Activity, count: int) -> Sums:
         """Return the sums if *activity* happens *count* times, at the instant of the case."""
         raw = self._now.raw
-        for group in self._case.model.engagement:
-            before, after = self._before_and_after(group, activity, count)
-            raw += min(after, group.cap) - min(before, group.cap)
-        for negative in self._case.model.negative:
-            rules = self._rules[negative.name]
-            before, after = self._before_and_after(negative, activity, count)
-            raw += max(rules + after, negative.floor) - max(rules + before, negative.floor)
+        for group in self._groups:
+            counting = [signal for signal in group.signals if signal.matches(activity)]
+            if counting:
+                after = group.before + self._sum(counting, count) - self._sum(counting)
+                raw += group.limited(after) - group.limited(group.before)
         return Sums(raw, self._now.fit, self._now.grade)
 
     def with_inputs(self, changes: Mapping[str, Example]) -> tuple[Sums, tuple[Line, ...]]:
@@ -98,19 +102,30 @@ class Trial:
         result = self._still.score_with(changes)
         return Sums(result.raw + self._now.engagement, result.fit, result.grade), result.lines
 
-    def _before_and_after(
-        self, group: EngagementGroup | NegativeGroup, activity: Activity, count: int
-    ) -> tuple[int, int]:
-        """Return what the group's signals add up to now and then, without its limit."""
-        before = after = 0
-        for signal in group.signals:
-            value = self._values.get(signal, 0)
-            before += value
-            after += self._value(signal, count) if signal.matches(activity) else value
-        return before, after
+    def _group_all(self) -> Iterator[_Group]:
+        case = self._case
+        for group in case.model.engagement:
+            yield _Group(group.signals, self._sum(group.signals), partial(_at_most, group.cap))
+        for negative in case.model.negative:
+            rules = sum(rule.points for rule in negative.rules if rule.condition(case.lead, case.facts))
+            yield _Group(negative.signals, rules + self._sum(negative.signals), partial(_at_least, negative.floor))
+
+    def _sum(self, signals: Iterable[Signal], more: int = 0) -> int:
+        return sum(self._value(signal, more) for signal in signals)
 
     def _value(self, signal: Signal, more: int) -> int:
-        """Return what *signal* is worth with *more* occurrences now."""
-        at = self._case.at
-        counted = signal.counted([*self._moments.get(signal, ()), *[at] * more], at)
-        return round(decayed(signal.points, signal.half_life, counted, at))
+        """Return what *signal* is worth with *more* occurrences now. Kept: others that count the same activity ask."""
+        value = self._values.get((signal, more))
+        if value is None:
+            at = self._case.at
+            counted = signal.counted([*self._moments.get(signal, ()), *[at] * more], at)
+            value = self._values[signal, more] = round(decayed(signal.points, signal.half_life, counted, at))
+        return value
+
+
+def _at_most(cap: int, value: int) -> int:
+    return min(value, cap)
+
+
+def _at_least(floor: int, value: int) -> int:
+    return max(value, floor)

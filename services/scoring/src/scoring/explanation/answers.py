@@ -1,11 +1,14 @@
 """What the routes that explain a score answer, from a lead at an instant. No I/O."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
+from scoring.domain.account import account_of
 from scoring.domain.counterfactual import find_counterfactuals
 from scoring.domain.evidence import KnownProfile, rules_behind, signals_behind, trace_inputs
 from scoring.domain.forecast import forecast
+from scoring.domain.model import ScoringModel
 from scoring.domain.points import to_points
 from scoring.domain.what_if import Case
 from scoring.explanation.views import EvidenceView, InputView, OutlookView, RuleEvidenceView, SignalEvidenceView
@@ -35,7 +38,8 @@ def answer_evidence(lead_id: str, found: LeadAt, profiles: Sequence[KnownProfile
 def answer_outlook(lead_id: str, found: LeadAt) -> OutlookView:
     """Return what time will do to the score and what would raise it. Scores the lead hundreds of times."""
     profile, activities, standing = found.known.profile, found.known.scored_activities, found.standing
-    case = Case(found.model, profile.lead, profile.facts, activities, found.at)
+    model = found.model if account_of(profile.facts) is not None else _without_colleagues(found.model)
+    case = Case(model, profile.lead, profile.facts, activities, found.at)
     ahead = forecast(found.model, profile.lead, profile.facts, activities, found.at, standing)
     return OutlookView(
         lead_id=lead_id,
@@ -46,3 +50,9 @@ def answer_outlook(lead_id: str, found: LeadAt) -> OutlookView:
         is_mql=standing.is_mql,
         **OutlookView.fields_of(ahead, find_counterfactuals(case, is_mql=standing.is_mql)),
     )
+
+
+def _without_colleagues(model: ScoringModel) -> ScoringModel:
+    """Return *model* for a lead without an account: nobody could do what the account group counts."""
+    own = [group for group in model.engagement if not any(signal.of_account for signal in group.signals)]
+    return replace(model, engagement=tuple(own))

@@ -19,6 +19,7 @@ from shared.runtime import Runtime
 def build_explanation_router(runtime: Runtime[ScoringRepository]) -> APIRouter:
     """Return the routes."""
     router = APIRouter(tags=["scores"])
+    one_at_a_time = asyncio.Semaphore(1)
 
     @router.get("/v1/leads/{lead_id}/score/evidence", dependencies=[require_scope("leads:read")])
     async def get_score_evidence(lead_id: LeadId, at: At = None) -> EvidenceView:
@@ -26,7 +27,8 @@ def build_explanation_router(runtime: Runtime[ScoringRepository]) -> APIRouter:
         async with runtime.read() as repo:
             found = await get_lead_at(repo, str(lead_id), at, runtime.clock.now())
             profiles = await repo.list_profiles(str(lead_id), found.at, MOST_PROFILES + 1)
-        return answer_evidence(str(lead_id), found, [KnownProfile(*each) for each in profiles])
+        known = [KnownProfile(*each) for each in profiles]
+        return await asyncio.to_thread(answer_evidence, str(lead_id), found, known)
 
     @router.get("/v1/leads/{lead_id}/score/outlook", dependencies=[require_scope("leads:read")])
     async def get_score_outlook(lead_id: LeadId, at: At = None) -> OutlookView:
@@ -34,7 +36,9 @@ def build_explanation_router(runtime: Runtime[ScoringRepository]) -> APIRouter:
         MQL or raise its grade. Every suggestion was tried on the lead with the model."""
         async with runtime.read() as repo:
             found = await get_lead_at(repo, str(lead_id), at, runtime.clock.now())
-        # A thousand scorings for a large model: beside the event loop, which has events to decide.
-        return await asyncio.to_thread(answer_outlook, str(lead_id), found)
+        # A thousand scorings for a large model: beside the event loop, which has events to decide, and one request at
+        # a time, since threads share one core with it.
+        async with one_at_a_time:
+            return await asyncio.to_thread(answer_outlook, str(lead_id), found)
 
     return router
