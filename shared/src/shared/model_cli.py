@@ -1,10 +1,9 @@
 """``leadrail model``: versions of the scoring model, what one would change, and putting it into force."""
 
 import json
-import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,13 +14,11 @@ from rich.table import Table
 
 from shared.model_client import ENDED, ModelClient, Plan
 from shared.plan_tables import describe_backtest, print_plan, printable
-from shared.service_client import KEY_VARIABLE, KeyUnusable, NoAnswer, Refusal, key_from_environment
+from shared.service_calls import NOT_DONE, USAGE, ServiceName, calling, is_away, is_unable, url_variable
+from shared.service_client import KEY_VARIABLE, NoAnswer, Refusal
 
-NOT_DONE, USAGE, NO_ANSWER = 1, 2, 3
-URL_VARIABLE = "LEADRAIL_SCORING_URL"
-DEFAULT_URL = "http://127.0.0.1:8002"
-KEY_STATUSES = (401, 403)
-SERVER_FAULT = 500
+SERVICE: ServiceName = "scoring"
+URL_VARIABLE = url_variable(SERVICE)
 LOOK_EVERY_SECONDS = 0.5
 PATIENCE_SECONDS = 60.0  # a service that is restarted answers again well within that
 LONGEST_WHY = 500  # the service takes no longer reason
@@ -176,7 +173,7 @@ def _watch(client: ModelClient, plan_id: str, show: Callable[[Plan], None]) -> t
             plan, answer = client.get_plan(plan_id)
         except (NoAnswer, Refusal) as error:
             away_since = away_since or time.monotonic()  # not since the last answer: one call alone may take longer
-            if not _is_away(error) or time.monotonic() - away_since >= PATIENCE_SECONDS:
+            if not is_away(error) or time.monotonic() - away_since >= PATIENCE_SECONDS:
                 raise
         else:
             away_since = None
@@ -192,17 +189,9 @@ def _not_losing(plan: Plan) -> Iterator[None]:
     try:
         yield
     except (NoAnswer, Refusal) as error:
-        if _is_away(error) or _is_about_key(error):
+        if is_unable(error):
             err.print(f"plan {plan.job_id} goes on without this command: GET /v1/plans/{plan.job_id} shows how far")
         raise
-
-
-def _is_away(error: NoAnswer | Refusal) -> bool:
-    return isinstance(error, NoAnswer) or error.status >= SERVER_FAULT
-
-
-def _is_about_key(error: NoAnswer | Refusal) -> bool:
-    return isinstance(error, Refusal) and error.status in KEY_STATUSES
 
 
 @contextmanager
@@ -213,24 +202,8 @@ def _progress() -> Iterator[Callable[[Plan], None]]:
         yield lambda plan: progress.update(task, description=plan.state, completed=plan.done, total=plan.total or None)
 
 
-@contextmanager
-def _calling(url: str | None) -> Iterator[ModelClient]:
-    """Lend a client; say what went wrong in a sentence and an exit code."""
-    try:
-        key = key_from_environment("config:plan")
-    except KeyUnusable as error:
-        err.print(str(error))
-        raise typer.Exit(USAGE) from error
-    try:
-        with closing(ModelClient(url or os.environ.get(URL_VARIABLE) or DEFAULT_URL, key)) as client:
-            yield client
-    except Refusal as refusal:
-        err.print(f"scoring refuses: {refusal}")
-        is_unable = _is_about_key(refusal) or _is_away(refusal)
-        raise typer.Exit(NO_ANSWER if is_unable else NOT_DONE) from refusal
-    except NoAnswer as error:
-        err.print(f"{error}. Is scoring there? --url or {URL_VARIABLE} says where.")
-        raise typer.Exit(NO_ANSWER) from error
+def _calling(url: str | None) -> AbstractContextManager[ModelClient]:
+    return calling(ModelClient, SERVICE, url, scope="config:plan", err=err)
 
 
 def _not_done(sentence: str) -> typer.Exit:

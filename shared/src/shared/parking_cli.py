@@ -1,10 +1,9 @@
 """``leadrail parked``: leads whose event no handler could digest, seen and decided about by a person."""
 
 import json
-import os
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
-from typing import Annotated, Literal, get_args
+from contextlib import AbstractContextManager
+from typing import Annotated
 
 import typer
 from msgspec import to_builtins
@@ -12,14 +11,10 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from shared.parking_client import NoAnswer, Parked, ParkingClient, Refusal
-from shared.service_client import KEY_VARIABLE, KeyUnusable, key_from_environment
+from shared.parking_client import Parked, ParkingClient, Refusal
+from shared.service_calls import NOT_DONE, ServiceName, calling
+from shared.service_client import KEY_VARIABLE
 
-ServiceName = Literal["ingest", "scoring", "consent", "routing", "sla-monitor"]
-DEFAULT_URLS = {name: f"http://127.0.0.1:{8001 + number}" for number, name in enumerate(get_args(ServiceName))}
-
-NOT_DONE, USAGE, NO_ANSWER = 1, 2, 3
-KEY_STATUSES = (401, 403)
 STILL_PARKED = {"still_failing", "not_parked"}
 
 parked = typer.Typer(
@@ -145,25 +140,8 @@ def _consumer_of(client: ParkingClient, service: str, lead_id: str) -> str:
     return consumers.pop()
 
 
-@contextmanager
-def _calling(service: ServiceName, url: str | None) -> Iterator[ParkingClient]:
-    """Lend a client; say what went wrong in a sentence and an exit code."""
-    try:
-        key = key_from_environment("ops:replay")
-    except KeyUnusable as error:
-        err.print(str(error))
-        raise typer.Exit(USAGE) from error
-    variable = f"LEADRAIL_{service.upper().replace('-', '_')}_URL"
-    try:
-        with closing(ParkingClient(url or os.environ.get(variable) or DEFAULT_URLS[service], key)) as client:
-            yield client
-    except Refusal as refusal:
-        err.print(f"{service} refuses: {refusal}")
-        is_unable = refusal.status in KEY_STATUSES or refusal.status >= 500
-        raise typer.Exit(NO_ANSWER if is_unable else NOT_DONE) from refusal
-    except NoAnswer as error:
-        err.print(f"{error}. Is {service} there? --url or {variable} says where.")
-        raise typer.Exit(NO_ANSWER) from error
+def _calling(service: ServiceName, url: str | None) -> AbstractContextManager[ParkingClient]:
+    return calling(ParkingClient, service, url, scope="ops:replay", err=err)
 
 
 def _by_lead(events: Iterator[Parked]) -> dict[tuple[str, str], list[Parked]]:

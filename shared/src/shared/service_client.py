@@ -1,6 +1,5 @@
 """A service's routes, as commands of ``leadrail`` call them."""
 
-import os
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -26,22 +25,6 @@ class Refusal(Exception):
 
 class NoAnswer(Exception):
     """No service of ours answered. The message says what to look at."""
-
-
-class KeyUnusable(Exception):
-    """The environment holds no API key that could be sent. The text says what is wrong."""
-
-
-def key_from_environment(scopes: str) -> str:
-    """Return the API key that a command shall use; *scopes*: what it must be allowed to. Errors: `KeyUnusable`."""
-    key = os.environ.get(KEY_VARIABLE)
-    if not key:
-        message = f"{KEY_VARIABLE} is not set: it must hold an API key with the scope {scopes}"
-        raise KeyUnusable(message)
-    if not (key.isascii() and key.isprintable()):
-        message = f"{KEY_VARIABLE} holds letters that are in no API key: it must be lr_<id>_<secret>, as it was shown"
-        raise KeyUnusable(message)
-    return key
 
 
 class ServiceClient:

@@ -16,9 +16,9 @@ from shared.access import create_key
 from shared.cli import app
 from shared.clock import SystemClock
 from shared.db import ConnectionSql
-from shared.parking_cli import ServiceName
 from shared.provision import SERVICES
 from shared.runtime.serving import serve
+from shared.service_calls import ServiceName
 from shared.service_client import KEY_VARIABLE
 
 from .conftest import Toy
