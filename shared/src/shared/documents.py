@@ -115,9 +115,9 @@ class DocumentStore(Generic[T]):
             self._live = LiveDocument("1", self._parse(self._default))
         return self._live
 
-    def parse(self, text: str) -> T:
-        """Validate and compile. Errors: `DocumentInvalid`."""
-        return self._parse(text)
+    async def check(self, body: str) -> None:
+        """Validate a draft, beside the event loop: half a megabyte takes seconds. Errors: `DocumentInvalid`."""
+        await asyncio.to_thread(self._parse, body)
 
     async def open(self, database: Database, now: datetime) -> None:
         """Store the shipped default as version 1 if there is none yet, and load what is live."""
@@ -164,9 +164,7 @@ class DocumentStore(Generic[T]):
         return self._compiled[version]
 
     async def create(self, sql: Sql, *, body: str, now: datetime, actor: str, why: str) -> int:
-        """Store a draft; return its version. Errors: `DocumentInvalid`."""
-        # Before the first statement, and beside the event loop: half a megabyte takes seconds to check.
-        await asyncio.to_thread(self._parse, body)
+        """Store a draft that has passed `check`; return its version."""
         await sql.execute("SELECT pg_advisory_xact_lock(hashtextextended('document/' || $1, 0))", self.kind)
         version: int = await sql.fetchval(
             "INSERT INTO document (kind, version, body, created_at, created_by, why)"

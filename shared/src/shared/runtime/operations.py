@@ -219,13 +219,14 @@ def _add_documents(router: APIRouter, runtime: Runtime[Any], store: DocumentStor
     @router.post(f"{base}/versions", status_code=201, name=f"create_{store.kind}")
     async def create(draft: Draft, principal: Annotated[Principal, require_scope("config:plan")]) -> DocumentVersion:
         """Validate a draft and store it as the next version; it decides nothing until applied."""
+        try:
+            await store.check(draft.body)  # before the transaction: it would be idle meanwhile, and be ended for that
+        except DocumentInvalid as error:
+            raise Problem(422, "invalid_document", "The document is not valid", errors=error.errors) from error
         async with runtime.work_with(_sql) as work:
-            try:
-                version = await store.create(
-                    work.repo, body=draft.body, now=work.now, actor=principal.client_id, why=draft.why
-                )
-            except DocumentInvalid as error:
-                raise Problem(422, "invalid_document", "The document is not valid", errors=error.errors) from error
+            version = await store.create(
+                work.repo, body=draft.body, now=work.now, actor=principal.client_id, why=draft.why
+            )
             work.audit(
                 actor=principal.client_id,
                 action=f"{store.kind}.drafted",
