@@ -1,7 +1,6 @@
 """Keeps the ledger's metrics fresh and its counters short."""
 
 import asyncio
-import contextlib
 from datetime import timedelta
 
 from ingest import metrics
@@ -10,6 +9,7 @@ from ingest.repository import IngestRepository
 from shared.ids import first_id_of
 from shared.runtime import Runtime
 from shared.runtime.failures import is_dependency_failure
+from shared.waiting import until_set
 
 EVERY_SECONDS = 2.0
 FORGET_EVERY = timedelta(hours=1)
@@ -32,9 +32,7 @@ class LedgerKeeper:
             except Exception as error:
                 if not is_dependency_failure(error):
                     raise
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(EVERY_SECONDS):
-                    await self._stopping.wait()
+            await until_set(self._stopping, EVERY_SECONDS)
 
     async def drain(self) -> None:
         """Let `run` return."""

@@ -1,7 +1,6 @@
 """The sources in memory: every request needs one, and none may wait for the database to find it."""
 
 import asyncio
-import contextlib
 from datetime import datetime
 
 import structlog
@@ -12,6 +11,7 @@ from ingest.repository_sources import StoredSource
 from shared.runtime import Retryable, Runtime
 from shared.runtime.failures import is_dependency_failure
 from shared.secret_box import SealBroken, SecretBox
+from shared.waiting import until_set
 
 log = structlog.get_logger(module=__name__)
 
@@ -52,9 +52,7 @@ class SourceDirectory:
     async def run(self) -> None:
         """Refresh each second until `drain`."""
         while not self._stopping.is_set():
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(REFRESH_SECONDS):
-                    await self._stopping.wait()
+            await until_set(self._stopping, REFRESH_SECONDS)
             try:
                 await self.refresh()
             except Exception as error:

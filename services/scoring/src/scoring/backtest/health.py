@@ -1,43 +1,25 @@
 """Shows what the latest backtest of the live version found, as metrics: the process that runs it has none."""
 
-import asyncio
 from math import nan
 from typing import Any, Final
-
-import structlog
 
 from scoring import metrics
 from scoring.backtest.repository import BacktestRepository
 from scoring.domain.model import ScoringModel
 from shared.documents import DocumentStore
 from shared.runtime import Runtime
-from shared.waiting import until_set
-
-log = structlog.get_logger(module=__name__)
+from shared.runtime.periodic import PeriodicDuty
 
 EVERY_SECONDS: Final = 60.0
 
 
-class ScoringHealth:
+class ScoringHealth(PeriodicDuty):
     """Refreshes the gauges every now and then."""
 
     def __init__(self, runtime: Runtime[Any], models: DocumentStore[ScoringModel]) -> None:
+        super().__init__(EVERY_SECONDS, "scoring_health_failed")
         self._runtime = runtime
         self._models = models
-        self._stopping = asyncio.Event()
-
-    async def run(self) -> None:
-        """Refresh until `drain`."""
-        while not self._stopping.is_set():
-            try:
-                await self.run_once()
-            except Exception as error:  # noqa: BLE001 - a metric is not worth a crash; the next look may succeed
-                log.warning("scoring_health_failed", error=type(error).__name__)
-            await until_set(self._stopping, EVERY_SECONDS)
-
-    async def drain(self) -> None:
-        """Let `run` return."""
-        self._stopping.set()
 
     async def run_once(self) -> None:
         """Refresh once. Of a version that was never tested nothing is known, and no number is shown."""

@@ -1,6 +1,5 @@
 """Tests the live version by itself, every few days: a score that has gone stale is not noticed otherwise."""
 
-import asyncio
 from datetime import timedelta
 from typing import Any, Final
 
@@ -14,7 +13,7 @@ from scoring.outcomes.outcome import REACHES
 from scoring.outcomes.repository import OutcomeRepository
 from shared.documents import DocumentStore
 from shared.runtime import Runtime
-from shared.waiting import until_set
+from shared.runtime.periodic import PeriodicDuty
 
 log = structlog.get_logger(module=__name__)
 
@@ -24,28 +23,15 @@ PERIOD: Final = timedelta(days=365)  # seasons cancel out, and the horizon fits 
 FEWEST_OUTCOMES: Final = 30  # what a backtest needs at the least: before, each would only be refused
 
 
-class BacktestSchedule:
+class BacktestSchedule(PeriodicDuty):
     """Starts a backtest of the live version when its last one is *every* old, or it has none. Of several processes
     one does."""
 
     def __init__(self, runtime: Runtime[Any], models: DocumentStore[ScoringModel], every: timedelta) -> None:
+        super().__init__(EVERY_SECONDS, "backtest_not_scheduled")
         self._runtime = runtime
         self._models = models
         self._every = every
-        self._stopping = asyncio.Event()
-
-    async def run(self) -> None:
-        """Look now and then until `drain`."""
-        while not self._stopping.is_set():
-            try:
-                await self.run_once()
-            except Exception as error:  # noqa: BLE001 - scores are decided without us; the next look may succeed
-                log.warning("backtest_not_scheduled", error=type(error).__name__)
-            await until_set(self._stopping, EVERY_SECONDS)
-
-    async def drain(self) -> None:
-        """Let `run` return."""
-        self._stopping.set()
 
     async def run_once(self) -> str | None:
         """Start a backtest if one is due; return its job's id."""
