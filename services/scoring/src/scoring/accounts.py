@@ -4,13 +4,9 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Final
 
-import msgspec
-
 from scoring.domain.account import MOST_DEEDS, MOST_MEMBERS, Deed
-from scoring.domain.activity import Activity
+from scoring.stored import unpack_activity
 from shared.db import Sql
-
-_DETAIL = msgspec.json.Decoder(dict[str, str])
 
 # The newest members of each account; of their counting activities the newest. LATERAL and LIMIT keep every look a
 # look by key, however young the tables are when the statement is planned.
@@ -64,14 +60,7 @@ class AccountRepository:
             return deeds
         rows = await self._sql.fetch(_DEEDS, sorted(accounts), sorted(kinds), MOST_MEMBERS, MOST_DEEDS, at)
         for account, lead_id, activity_id, kind, occurred_at, known_at, detail in rows:
-            activity = Activity(
-                activity_id=activity_id,
-                kind=kind,
-                occurred_at=occurred_at,
-                known_at=known_at,
-                detail={} if detail is None else _DETAIL.decode(detail),
-                is_colleagues=True,
-            )
+            activity = unpack_activity(activity_id, kind, occurred_at, known_at, detail, is_colleagues=True)
             deeds.setdefault(account, []).append(Deed(lead_id, activity))
         return deeds
 

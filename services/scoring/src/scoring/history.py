@@ -13,7 +13,7 @@ from scoring.domain.account import MOST_MEMBERS, Deed, account_of, colleagues_ac
 from scoring.domain.activity import Activity
 from scoring.domain.decision import Profile, Trigger
 from scoring.domain.model import Grade
-from scoring.stored import unpack_profile
+from scoring.stored import unpack_activity, unpack_profile
 from shared.db import Record, Sql
 
 CHUNK: Final = 1000
@@ -30,7 +30,6 @@ MOST_OF_ACCOUNT: Final = 400
 
 _SHORTEST: Final = timedelta(microseconds=1)
 
-_DETAIL = msgspec.json.Decoder(dict[str, str])
 
 _LEADS = "SELECT DISTINCT lead_id FROM score_decision WHERE scored_at >= $1 AND scored_at < $2"
 # The sample is the same whenever it is taken, and says nothing about when a lead came: the order is a hash.
@@ -223,11 +222,4 @@ def _history(
 
 def _activity(row: Record | Sequence[Any], *, is_colleagues: bool = False) -> Activity:
     _, activity_id, kind, occurred_at, known_at, detail = row
-    return Activity(
-        activity_id=activity_id,
-        kind=kind,
-        occurred_at=occurred_at,
-        known_at=known_at,
-        detail={} if detail is None else _DETAIL.decode(detail),
-        is_colleagues=is_colleagues,
-    )
+    return unpack_activity(activity_id, kind, occurred_at, known_at, detail, is_colleagues=is_colleagues)

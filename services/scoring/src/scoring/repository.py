@@ -16,7 +16,7 @@ from scoring.domain.model import ScoringModel
 from scoring.domain.score import Line
 from scoring.outcomes.repository import OutcomeRepository
 from scoring.prediction.repository import LivePrediction, LivePredictions, Predicted, PredictionRepository
-from scoring.stored import pack_lines, pack_profile, unpack_lines, unpack_profile
+from scoring.stored import pack_lines, pack_profile, unpack_activity, unpack_lines, unpack_profile
 from scoring.tables import lead_score, score_decision
 from shared.db import Record, Sql
 from shared.documents import DocumentStore, LiveDocument
@@ -28,7 +28,6 @@ MOST_ACTIVITIES: Final = 1000
 
 _LOCK_SPACE: Final = 0x5C0E  # advisory locks are per database: a space of our own, beside other services'
 
-_DETAIL = msgspec.json.Decoder(dict[str, str])
 _ENCODE = msgspec.json.Encoder().encode
 
 _LOCK = "SELECT pg_advisory_xact_lock($1, key) FROM unnest($2::int[]) AS keys (key)"
@@ -359,16 +358,7 @@ def _state(row: Record) -> LeadState:
     profile, activities = row["profile"], []
     if row["ids"] is not None:
         columns = zip(row["ids"], row["kinds"], row["occurred_at"], row["known_at"], row["details"], strict=True)
-        activities = [
-            Activity(
-                activity_id=activity_id,
-                kind=kind,
-                occurred_at=occurred_at,
-                known_at=known_at,
-                detail={} if detail is None else _DETAIL.decode(detail),
-            )
-            for activity_id, kind, occurred_at, known_at, detail in columns
-        ]
+        activities = [unpack_activity(*each) for each in columns]
     return LeadState(
         lead_id=row["lead_id"],
         profile=None if profile is None else unpack_profile(profile),

@@ -1,17 +1,20 @@
-"""How profiles and explanations are kept: MessagePack without field names, half of what they are as JSON.
+"""How profiles, explanations and activities are kept.
 
-Stored by position. A new field of a contract goes to the end of its list here: rows written before are shorter, and
-what they lack gets its default.
+Profiles and explanations are MessagePack without field names, half of what they are as JSON. Stored by position. A new
+field of a contract goes to the end of its list here: rows written before are shorter, and what they lack gets its
+default.
 """
 
+from datetime import datetime
 from operator import attrgetter
 from typing import Any, Final
 
 import msgspec
 
+from scoring.domain.activity import Activity
 from scoring.domain.decision import Profile
 from scoring.domain.score import Line
-from shared.contracts import Facts, Lead, Origin, Touch
+from shared.contracts import ActivityKind, Facts, Lead, Origin, Touch
 
 ORIGIN: Final = ("submission_id", "record_id", "source_key", "source_kind", "received_at", "is_new_lead")
 TOUCH: Final = (
@@ -28,6 +31,7 @@ FACTS: Final = (
 _ENCODE: Final = msgspec.msgpack.Encoder().encode
 _DECODE: Final = msgspec.msgpack.Decoder(tuple[list[Any], list[Any], list[Any], list[Any], bool]).decode
 _LINES: Final = msgspec.msgpack.Decoder(tuple[Line, ...]).decode
+_DETAIL: Final = msgspec.json.Decoder(dict[str, str]).decode
 _NO_TOUCH: Final = Touch()
 _of_origin, _of_touch, _of_lead, _of_facts = (attrgetter(*names) for names in (ORIGIN, TOUCH, LEAD, FACTS))
 
@@ -63,3 +67,23 @@ def pack_lines(lines: tuple[Line, ...]) -> bytes:
 def unpack_lines(packed: bytes) -> tuple[Line, ...]:
     """Return the lines that were packed."""
     return _LINES(packed)
+
+
+def unpack_activity(
+    activity_id: str,
+    kind: ActivityKind,
+    occurred_at: datetime,
+    known_at: datetime,
+    detail: bytes | None,
+    *,
+    is_colleagues: bool = False,
+) -> Activity:
+    """Return the activity of a stored row. *detail*: JSON; None = none."""
+    return Activity(
+        activity_id=activity_id,
+        kind=kind,
+        occurred_at=occurred_at,
+        known_at=known_at,
+        detail={} if detail is None else _DETAIL(detail),
+        is_colleagues=is_colleagues,
+    )

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from scoring.jobs.kinds import JobState
 from scoring.jobs.registry import STARTED_BY_SCOPE
 from scoring.jobs.repository import JobRepository, TooManyJobs, start_job
-from shared.db import Record
+from shared.db import Record, Sql
 from shared.http import (
     Cursor,
     IdempotentRoute,
@@ -124,13 +124,7 @@ async def accept_job(
     The request is kept in the audit: no kind of job may ask for anything by personal data.
     """
     async with runtime.work_with(JobRepository) as work:
-        try:
-            job_id = await start_job(work.repo.sql, kind, request, actor=principal.client_id, now=work.now)
-        except TooManyJobs:
-            raise Problem(
-                429, "too_many_jobs", "Too many jobs wait already", "Wait for some, or cancel them.",
-                headers={"Retry-After": "60"},
-            ) from None  # fmt: skip
+        job_id = await queue_job(work.repo.sql, kind, request, actor=principal.client_id, now=work.now)
         work.audit(
             actor=principal.client_id,
             action=f"{kind}.started",
@@ -139,6 +133,17 @@ async def accept_job(
         )
     response.headers["Location"] = f"/v1/jobs/{job_id}"
     return JobView.of(await _get(runtime, job_id))
+
+
+async def queue_job(sql: Sql, kind: str, request: Strict, *, actor: str, now: datetime) -> str:
+    """Queue a job for somebody who calls; return its id. Errors: `Problem` 429."""
+    try:
+        return await start_job(sql, kind, request, actor=actor, now=now)
+    except TooManyJobs:
+        raise Problem(
+            429, "too_many_jobs", "Too many jobs wait already", "Wait for some, or cancel them.",
+            headers={"Retry-After": "60"},
+        ) from None  # fmt: skip
 
 
 async def page_of_jobs(

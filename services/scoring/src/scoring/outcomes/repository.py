@@ -4,10 +4,9 @@ from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-import msgspec
-
 from scoring.domain.activity import Activity
 from scoring.outcomes.outcome import OUTCOME_KINDS, Outcome, OutcomeKind, reason_of
+from scoring.stored import unpack_activity
 from shared.db import Record, Sql
 
 # Of one lead, so many of the newest reports are shown and weighed, by a request and a job alike; a CRM's loop must not
@@ -17,7 +16,6 @@ CATCH_UP_BATCH: Final = 5000
 
 _EVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
-_DETAIL = msgspec.json.Decoder(dict[str, str])
 
 _ADD = """
     INSERT INTO outcome (lead_id, activity_id, kind, reason, occurred_at, known_at)
@@ -98,7 +96,7 @@ class OutcomeRepository:
         """
         since = await self._sql.fetchval(_CAUGHT_UP)
         rows = await self._sql.fetch(_MISSING, _EVER if since is None else since, CATCH_UP_BATCH)
-        await self.add([(row["lead_id"], _activity(row)) for row in rows])
+        await self.add([(lead_id, unpack_activity(*activity)) for lead_id, *activity in rows])
         await self._sql.execute(_REMEMBER, rows[-1]["known_at"] if len(rows) == CATCH_UP_BATCH else done_until)
         return len(rows)
 
@@ -110,14 +108,4 @@ def _outcome(row: Record) -> Outcome:
         reason=row["reason"],
         occurred_at=row["occurred_at"],
         known_at=row["known_at"],
-    )
-
-
-def _activity(row: Record) -> Activity:
-    return Activity(
-        activity_id=row["activity_id"],
-        kind=row["kind"],
-        occurred_at=row["occurred_at"],
-        known_at=row["known_at"],
-        detail={} if row["detail"] is None else _DETAIL.decode(row["detail"]),
     )

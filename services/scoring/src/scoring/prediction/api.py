@@ -4,8 +4,7 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Response
 
-from scoring.jobs.api import JobView, accept_job
-from scoring.jobs.repository import TooManyJobs, start_job
+from scoring.jobs.api import JobView, accept_job, queue_job
 from scoring.lead_at import LeadAt
 from scoring.prediction.model import predict
 from scoring.prediction.report import Measures
@@ -145,13 +144,7 @@ async def _change_live(
     job_id = None
     if version is not None:
         request = RankingRequest(version=version)
-        try:
-            job_id = await start_job(predictions.sql, RANKING, request, actor=principal.client_id, now=work.now)
-        except TooManyJobs:
-            raise Problem(
-                429, "too_many_jobs", "Too many jobs wait already", "Wait for some, or cancel them.",
-                headers={"Retry-After": "60"},
-            ) from None  # fmt: skip
+        job_id = await queue_job(predictions.sql, RANKING, request, actor=principal.client_id, now=work.now)
     return LiveChange(version=version, version_before=before, ranking_job_id=job_id)
 
 
